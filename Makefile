@@ -1,0 +1,54 @@
+# Two commands matter: `make run` and `make test`. Everything else is a part of them.
+# PYTHON=... names the interpreter that .venv is made from (3.11 or newer).
+
+SHELL := /bin/sh
+PYTHON ?= python3
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-python setup-node run test soak bench lint records docs screenshots constraints clean
+
+help: ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv and .node with everything; leaves .venv/bin/settle; quick when nothing changed
+	@$(MAKE) --no-print-directory -j2 setup-python setup-node
+
+setup-python:
+	@sh scripts/setup_python.sh
+
+setup-node:
+	@sh scripts/setup_node.sh
+
+run: setup ## Set up and start the sandbox: store on :8000, Settle on :8001, Shopify's door on :8443
+	@exec .venv/bin/settle sandbox $(ARGS)
+
+test: setup ## Set up and run every test at CI's scale, browser tests included (ARGS="-k ..." chooses)
+	@sh scripts/setup_chromium.sh
+	@SETTLE_TEST_SCALE=ci .venv/bin/python -m pytest $(ARGS)
+
+soak: setup ## The same tests at the figures the issues name; takes much longer
+	@sh scripts/setup_chromium.sh
+	@SETTLE_TEST_SCALE=soak .venv/bin/python -m pytest --timeout=3600 $(ARGS)
+
+bench: setup ## Measure, and print the ratios as tables
+	@.venv/bin/python -m tests.bench $(ARGS)
+
+lint: setup ## Format check, ruff, mypy --strict, secrets scan
+	@sh scripts/lint.sh
+
+records: setup ## Write app/records.py anew from prisma/schema.prisma
+	@sh scripts/generate_records.sh
+
+docs: setup ## Draw anew what README.md and docs/ take from the code
+	@.venv/bin/python -m scripts.draw_docs
+
+screenshots: setup ## Take the pictures of README.md from a sandbox of its own
+	@sh scripts/setup_chromium.sh
+	@.venv/bin/python -m scripts.take_screenshots
+
+constraints: ## Write constraints.txt anew: the newest versions that fit pyproject.toml
+	@sh scripts/refresh_constraints.sh
+
+clean: ## Remove what setup, tests and the sandbox made, the sandbox's database included
+	@sh scripts/clean.sh

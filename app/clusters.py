@@ -1,0 +1,102 @@
+"""The chains we work on: for each cluster its nodes, mint, fee payer and cached chain state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from solders.pubkey import Pubkey
+
+from app import metrics
+from app.logs import get_logger
+from app.records import Cluster
+from app.settings import Settings, SettingsInvalid, variable
+from chain.errors import FeePayerKeyInvalid, NodeError
+from chain.fee_payer import FeePayer, KeyFileFeePayer
+from chain.node import Node
+from chain.pool import Pool
+from chain.snapshot import SnapshotCache
+
+
+@dataclass
+class Purse:
+    """What this process last saw of a fee payer: its lamports, and the fee of a transaction. None: nothing yet."""
+
+    lamports: int | None = None
+    last_fee: int | None = None
+
+
+@dataclass(frozen=True)
+class ClusterParts:
+    """Everything that belongs to one cluster; nothing of it is shared with another."""
+
+    cluster: Cluster
+    mint: Pubkey
+    fee_payer: FeePayer
+    node: Pool
+    snapshots: SnapshotCache
+    purse: Purse = field(default_factory=Purse)
+
+    async def close(self) -> None:
+        await self.node.close()
+
+
+def _make(cluster: Cluster, settings: Settings, rpc_urls: tuple[str, ...], mint: str, fee_payer: str) -> ClusterParts:
+    signer = load_fee_payer(fee_payer)
+    node = make_pool(cluster, rpc_urls, settings.rpc_timeout_seconds)
+    snapshots = SnapshotCache(
+        node,
+        refresh_seconds=settings.snapshot_refresh_ms / 1000,
+        fee_addresses=(signer.address,),
+        max_compute_unit_price=settings.compute_unit_price_max,
+    )
+    return ClusterParts(cluster, parse_mint(cluster, mint), signer, node, snapshots)
+
+
+def parse_mint(cluster: Cluster, text: str) -> Pubkey:
+    """The mint's address. Raises SettingsInvalid."""
+    try:
+        return Pubkey.from_string(text)
+    except ValueError:
+        name = variable("usdc_mint" if cluster is Cluster.live else "test_usdc_mint")
+        raise SettingsInvalid(problem=f"{name} is not the address of a mint") from None
+
+
+def load_fee_payer(given: str) -> FeePayer:
+    """The fee payer from a file, or from the key itself. Raises FeePayerKeyInvalid, which shows nothing of it."""
+    try:
+        is_file = Path(given).is_file()
+        return KeyFileFeePayer.load(given) if is_file else KeyFileFeePayer.parse(given)
+    except (OSError, ValueError):
+        # A name that is none for a file may well be a key: it must not be in an error's text.
+        raise FeePayerKeyInvalid from None
+
+
+def make_pool(cluster: Cluster, rpc_urls: tuple[str, ...], timeout_seconds: float) -> Pool:
+    """The nodes of a cluster; every call is counted, every fault and every change of health is also logged."""
+
+    def count(method: str, outcome: str) -> None:
+        metrics.rpc_calls_total.labels(method=method, outcome=outcome).inc()
+
+    def tell_fault(name: str, method: str, error: NodeError) -> None:
+        metrics.node_faults_total.labels(cluster=cluster, node=name, reason=error.reason).inc()
+        get_logger().warning("node_fault", cluster=cluster, node=name, method=method, problem=error.message)
+
+    def tell_health(name: str, is_well: bool) -> None:
+        metrics.node_well.labels(cluster=cluster, node=name).set(is_well)
+        get_logger().warning("node_well" if is_well else "node_unwell", cluster=cluster, node=name)
+
+    nodes = [Node(url, timeout_seconds, on_call=count) for url in rpc_urls]
+    pool = Pool(nodes, on_fault=tell_fault, on_health=tell_health)
+    for member in pool.members:
+        metrics.node_well.labels(cluster=cluster, node=member.name).set(1)
+    return pool
+
+
+def make_clusters(settings: Settings) -> Mapping[Cluster, ClusterParts]:
+    """The live cluster, and the test cluster where it is configured."""
+    clusters = {Cluster.live: _make(Cluster.live, settings, settings.rpc_urls, settings.usdc_mint, settings.fee_payer)}
+    if settings.test_rpc_urls:
+        clusters[Cluster.test] = _make(
+            Cluster.test, settings, settings.test_rpc_urls, settings.test_usdc_mint, settings.test_fee_payer
+        )
+    return clusters

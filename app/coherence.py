@@ -1,0 +1,160 @@
+"""The coherence checker: what must be true of our records at any time (design section 8), and where it is not."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from app.payments.lifecycle import BIRTHS, MOVES
+from app.payments.transfers import expected_of
+from app.records import Cluster, IssuedTransaction, Payment
+from app.system import System
+from chain.errors import NodeError, Unverified
+from chain.verification import verify_settled
+
+
+@dataclass(frozen=True)
+class Violation:
+    """An invariant that a record breaks, and how."""
+
+    invariant: str
+    record: str
+    problem: str
+
+
+# Each query finds the records that break the invariant: a column `record`, and a sentence in `problem`.
+_QUERIES: tuple[tuple[str, str], ...] = (
+    (
+        "I1",
+        """SELECT shopify_id AS record, 'several payments for one Shopify id' AS problem
+        FROM payments GROUP BY shopify_id HAVING count(*) > 1""",
+    ),
+    (
+        "I2",
+        """SELECT record_id AS record, 'acknowledged under ' || count(*) || ' names' AS problem FROM shopify_mutations
+        WHERE acknowledged_at IS NOT NULL AND record = 'payment' GROUP BY record_id HAVING count(DISTINCT name) > 1""",
+    ),
+    (
+        "I2",
+        """SELECT min(id) AS record, count(*) || ' sessions of group ' || group_id || ' are paid' AS problem
+        FROM payments WHERE status IN ('paid', 'completed') GROUP BY group_id HAVING count(*) > 1""",
+    ),
+    (
+        "I2",
+        """SELECT p.id AS record, 'its status and what Shopify acknowledged differ' AS problem FROM payments p
+        LEFT JOIN shopify_mutations m ON m.record = 'payment' AND m.record_id = p.id AND m.acknowledged_at IS NOT NULL
+        WHERE (p.status = 'completed' AND m.name IS DISTINCT FROM 'paymentSessionResolve')
+           OR (p.status = 'rejected' AND m.name IS DISTINCT FROM 'paymentSessionReject')
+           OR (p.status NOT IN ('completed', 'rejected') AND m.name IS NOT NULL)""",
+    ),
+    (
+        "I2",
+        """SELECT p.id AS record, 'paid, but not the winner of its group' AS problem
+        FROM payments p JOIN payment_groups g ON g.id = p.group_id
+        WHERE p.status IN ('paid', 'completed') AND g.winner_id IS DISTINCT FROM p.id""",
+    ),
+    (
+        "I3",
+        """SELECT p.id AS record, 'paid without a landed transaction that was issued for it' AS problem FROM payments p
+        LEFT JOIN issued_transactions i
+            ON i.signature = p.paid_signature AND i.payment_id = p.id AND i.fate = 'landed' AND i.error IS NULL
+        WHERE p.status IN ('paid', 'completed') AND p.exception <> 'vanished' AND i.id IS NULL""",
+    ),
+    (
+        "I3",
+        """SELECT i.payment_id AS record, 'a landed transaction, but the payment is ' || p.status AS problem
+        FROM issued_transactions i JOIN payments p ON p.id = i.payment_id
+        WHERE i.fate = 'landed' AND i.final AND p.exception = 'none'
+            AND p.status NOT IN ('paid', 'completed', 'stuck')""",
+    ),
+    (
+        "I4",
+        """SELECT signature AS record, 'a signature of several records' AS problem
+        FROM issued_transactions GROUP BY signature HAVING count(DISTINCT payment_id) > 1""",
+    ),
+    (
+        "I6",
+        """SELECT p.id AS record, 'it is ' || p.status || ' and nothing will move it' AS problem FROM payments p
+        WHERE p.status IN ('paid', 'rejecting')
+        AND NOT EXISTS (SELECT FROM jobs j
+            WHERE j.record = 'payment' AND j.record_id = p.id AND j.status IN ('waiting', 'running'))
+        AND NOT EXISTS (SELECT FROM issued_transactions i WHERE i.payment_id = p.id AND i.poll_at IS NOT NULL
+            AND p.status = 'rejecting')""",
+    ),
+    (
+        "I6",
+        """SELECT signature AS record, 'not final, and not watched' AS problem
+        FROM issued_transactions WHERE final = (poll_at IS NOT NULL)""",
+    ),
+    (
+        "I7",
+        """SELECT p.id AS record,
+            'its status is ' || p.status || ', its last event says ' || coalesce(e.to_status, 'nothing') AS problem
+        FROM payments p LEFT JOIN LATERAL (
+            SELECT to_status FROM events WHERE record = 'payment' AND record_id = p.id AND to_status IS NOT NULL
+            ORDER BY id DESC LIMIT 1
+        ) e ON true WHERE e.to_status IS DISTINCT FROM p.status::text""",
+    ),
+)
+
+_STEPS = """
+SELECT record_id AS record, from_status, to_status, lag(to_status) OVER (PARTITION BY record_id ORDER BY id) AS before
+FROM events WHERE record = 'payment' AND to_status IS NOT NULL
+"""
+
+_PAID = """
+SELECT p AS payment, i AS issued FROM payments p JOIN issued_transactions i ON i.signature = p.paid_signature
+WHERE p.status IN ('paid', 'completed') AND p.exception <> 'vanished' AND p.cluster = $1 AND i.id > $2
+ORDER BY i.id LIMIT $3
+"""
+_PAGE = 500
+
+
+async def check_records(system: System) -> AsyncIterator[Violation]:
+    """Every violation that the database alone shows."""
+    async with system.database.transaction() as connection:
+        for invariant, query in _QUERIES:
+            for row in await connection.fetch(query):
+                yield Violation(invariant, row["record"], row["problem"])
+        async for row in connection.cursor(_STEPS):
+            problem = _judge_step(row["before"], row["from_status"], row["to_status"])
+            if problem:
+                yield Violation("I8", row["record"], problem)
+
+
+def _judge_step(before: str | None, source: str | None, target: str) -> str | None:
+    if source != before:
+        return f"moved from {source}, but was {before}"
+    if source is None:
+        return None if target in BIRTHS else f"born {target}"
+    moves: dict[str, set[str]] = {str(status): {str(to) for to in targets} for status, targets in MOVES.items()}
+    return None if target in moves.get(source, ()) else f"moved from {source} to {target}, which is not allowed"
+
+
+async def check_chain(system: System) -> AsyncIterator[Violation]:
+    """I3 against the chain itself: every payment's transaction is read back and verified anew. Raises NodeError."""
+    for cluster in system.clusters:
+        after = 0
+        while True:
+            async with system.database.acquire() as connection:
+                rows = await connection.fetch(_PAID, cluster, after, _PAGE)
+            for row in rows:
+                payment, issued = Payment.from_row(row["payment"]), IssuedTransaction.from_row(row["issued"])
+                after = issued.id
+                problem = await _verify(system, cluster, payment, issued)
+                if problem:
+                    yield Violation("I3", payment.id, problem)
+            if len(rows) < _PAGE:
+                break
+
+
+async def _verify(system: System, cluster: Cluster, payment: Payment, issued: IssuedTransaction) -> str | None:
+    try:
+        transaction = await system.clusters[cluster].node.transaction(issued.signature, "confirmed")
+    except NodeError as error:
+        return f"its transaction can not be read: {error.message}"
+    if transaction is None:
+        return "its transaction is not on the chain"
+    try:
+        verify_settled(transaction, expected_of(payment, issued))
+    except Unverified as refusal:
+        return refusal.message
+    return None

@@ -1,0 +1,36 @@
+"""The history of every record: what happened, in order, never changed afterwards."""
+
+from datetime import datetime
+from typing import Any
+
+from app.database import Connection
+from app.records import RecordKind
+
+# What an event can be.
+CREATED = "created"  # the record came into being
+MOVED = "moved"  # its status changed; from_status and to_status say how
+CONFLICT = "conflict"  # Shopify sent the same id with other content; nothing was changed
+QUOTED = "quoted"  # a price was fixed
+ISSUED = "issued"  # a transaction was handed out
+SCREENED_OUT = "screened_out"  # a wallet was flagged
+FATE = "fate"  # an issued transaction landed, failed, died or vanished
+MARKED = "marked"  # the exception changed
+
+_INSERT = """
+INSERT INTO events (record, record_id, kind, from_status, to_status, detail, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+
+
+async def write_event(
+    connection: Connection,
+    record: RecordKind,
+    record_id: str,
+    kind: str,
+    *,
+    at: datetime,
+    from_status: str | None = None,
+    to_status: str | None = None,
+    **detail: Any,
+) -> None:
+    """Add an event, in the transaction of the change that it tells of."""
+    await connection.execute(_INSERT, record, record_id, kind, from_status, to_status, detail, at)

@@ -1,0 +1,19 @@
+"""The retry ladder: how long to wait before each try of a mutation (facts/shopify.md section 4)."""
+
+import random
+from datetime import timedelta
+
+# Seconds before each try, the first included: 17 tries within 24 hours.
+WAITS_SECONDS = (0, 5, 10, 30, 45, 60, 120, 300, 720, 2_280, 3_600, 7_200, *[14_400] * 5)
+TRIES_MAX = len(WAITS_SECONDS)
+
+# A little disorder, so that what failed together does not come back together.
+JITTER_SHARE_MAX = 0.02
+
+
+def wait_after(tries: int, retry_after_seconds: int = 0) -> timedelta | None:
+    """How long to wait after so many failed tries; never less than Shopify asked for. None: the ladder is spent."""
+    if tries >= TRIES_MAX:
+        return None
+    seconds = WAITS_SECONDS[tries] * (1 + random.uniform(0, JITTER_SHARE_MAX))  # not a secret
+    return timedelta(seconds=max(seconds, retry_after_seconds))

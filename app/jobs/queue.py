@@ -1,0 +1,72 @@
+"""The outbox: jobs are written in the transaction of the change that needs them, and leased by workers.
+
+The table is the truth. A notification only wakes a worker earlier than its next look would.
+"""
+
+from datetime import datetime, timedelta
+
+from app.database import Connection
+from app.records import Job, JobKind, RecordKind
+
+CHANNEL = "jobs"
+
+_ENQUEUE = """
+INSERT INTO jobs (kind, record, record_id, status, attempts, due_at, created_at, updated_at)
+VALUES ($1, $2, $3, 'waiting', 0, $4, $5, $5)
+ON CONFLICT (kind, record, record_id) WHERE status IN ('waiting', 'running') DO NOTHING
+"""
+
+# A running job is due again when its lease ends, so one condition finds new work and work whose worker died.
+_CLAIM = """
+UPDATE jobs SET status = 'running', attempts = attempts + 1, lease_holder = $1, lease_until = $2, due_at = $2,
+    updated_at = $3
+WHERE id IN (
+    SELECT id FROM jobs WHERE status IN ('waiting', 'running') AND due_at <= $3
+    ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED
+) RETURNING *
+"""
+
+_CLOSE = """
+UPDATE jobs SET status = $3, due_at = $4, last_error = $5, lease_holder = NULL, lease_until = NULL, updated_at = $6
+WHERE id = $1 AND lease_holder = $2 AND status = 'running' RETURNING id
+"""
+
+
+async def enqueue(
+    connection: Connection,
+    kind: JobKind,
+    record: RecordKind,
+    record_id: str,
+    *,
+    at: datetime,
+    due_at: datetime | None = None,
+) -> None:
+    """Add a job, once: while one of this kind is open for the record, nothing happens."""
+    await connection.execute(_ENQUEUE, kind, record, record_id, due_at or at, at)
+    await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
+
+
+async def claim(connection: Connection, holder: str, *, at: datetime, lease: timedelta, limit: int) -> list[Job]:
+    """Lease the jobs that are due, oldest first."""
+    return [Job.from_row(row) for row in await connection.fetch(_CLAIM, holder, at + lease, at, limit)]
+
+
+async def finish(connection: Connection, job: Job, *, at: datetime) -> bool:
+    """Close a job that is done. False: the lease was lost, and its new holder will close it."""
+    return await _close(connection, job, "done", at, None, at)
+
+
+async def postpone(connection: Connection, job: Job, *, until: datetime, error: str, at: datetime) -> bool:
+    """Put a job back until its next try. False: the lease was lost."""
+    return await _close(connection, job, "waiting", until, error, at)
+
+
+async def bury(connection: Connection, job: Job, *, error: str, at: datetime) -> bool:
+    """Close a job that will not succeed; it stays listed as dead. False: the lease was lost."""
+    return await _close(connection, job, "dead", at, error, at)
+
+
+async def _close(
+    connection: Connection, job: Job, status: str, due_at: datetime, error: str | None, at: datetime
+) -> bool:
+    return await connection.fetchval(_CLOSE, job.id, job.lease_holder, status, due_at, error, at) is not None

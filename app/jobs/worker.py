@@ -1,0 +1,111 @@
+"""The worker: takes due jobs and runs them, many at a time, each under its lease."""
+
+import asyncio
+from datetime import timedelta
+
+import sentry_sdk
+
+from app import metrics
+from app.database import classify_error, count_trouble
+from app.identifiers import new_holder
+from app.jobs import ladder, queue
+from app.jobs.kinds import HANDLERS
+from app.jobs.outcomes import Done, Handler, Hopeless, Outcome, Retry
+from app.logs import bound_contextvars, get_logger
+from app.records import Job
+from app.system import System
+
+
+class Worker:
+    """Runs jobs until it is stopped; then finishes those it has begun."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._holder = new_holder()
+        self._nap_seconds = system.settings.job_poll_ms / 1000
+        self._wake = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        async with self._system.database.listen(queue.CHANNEL, lambda _payload: self._wake.set()):
+            while not stop.is_set():
+                self._wake.clear()
+                if await self._take() == 0:
+                    await self._nap(stop)
+            if self._running:
+                await asyncio.wait(self._running)
+
+    async def drain(self) -> int:
+        """Run everything that is due now, and what follows from it, to the end. Returns how many tries were made."""
+        tries = 0
+        while taken := await self._take():
+            tries += taken
+            await asyncio.wait(self._running)
+        return tries
+
+    async def _take(self) -> int:
+        """Start as many due jobs as there are free places; returns how many, 0 when there is nothing to do now."""
+        free = self._system.settings.job_workers - len(self._running)
+        if free <= 0:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            return 1
+        jobs: list[Job] = []
+        # With the database in trouble, which is counted, there is nothing to do but to look again after a nap.
+        async with self._system.database.operational("claim_jobs"), self._system.database.acquire() as connection:
+            lease = timedelta(seconds=self._system.settings.job_lease_seconds)
+            jobs = await queue.claim(connection, self._holder, at=self._system.clock.now(), lease=lease, limit=free)
+        for job in jobs:
+            task = asyncio.create_task(self._run(job))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return len(jobs)
+
+    async def _nap(self, stop: asyncio.Event) -> None:
+        waits = [asyncio.create_task(event.wait()) for event in (self._wake, stop)]
+        await asyncio.wait(waits, timeout=self._nap_seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def _run(self, job: Job) -> None:
+        with bound_contextvars(job_id=job.id, job_kind=job.kind, attempt=job.attempts, payment_id=job.record_id):
+            handler = HANDLERS[job.kind]
+            try:
+                outcome = await handler.attempt(self._system, job)
+            except Exception as error:
+                # Whatever it was, the job is not lost: it goes back on its ladder. Only a bug is reported.
+                if (trouble := classify_error(error)) is not None:
+                    count_trouble(trouble, "job", error)
+                else:
+                    get_logger().exception("job_failed")
+                    sentry_sdk.capture_exception(error)
+                outcome = Retry(type(error).__name__)
+            metrics.jobs_total.labels(kind=job.kind, outcome=type(outcome).__name__.lower()).inc()
+            # A job that can not be closed now is found again when its lease ends.
+            async with self._system.database.operational("close_job"):
+                try:
+                    await self._close(handler, job, outcome)
+                except Exception as error:
+                    if classify_error(error) is not None:
+                        raise
+                    # What it came to can not be written: it goes back on its ladder all the same, and will end.
+                    get_logger().exception("job_not_closed")
+                    sentry_sdk.capture_exception(error)
+                    await self._close(handler, job, Retry(type(error).__name__))
+
+    async def _close(self, handler: Handler, job: Job, outcome: Outcome) -> None:
+        now = self._system.clock.now()
+        async with self._system.database.transaction() as connection:
+            match outcome:
+                case Done(record):
+                    if record is not None:
+                        await record(connection)
+                    await queue.finish(connection, job, at=now)
+                case Retry(error, retry_after_seconds):
+                    wait = ladder.wait_after(job.attempts, retry_after_seconds)
+                    if wait is not None:
+                        await queue.postpone(connection, job, until=now + wait, error=error, at=now)
+                    elif await queue.bury(connection, job, error=error, at=now):
+                        await handler.give_up(self._system, connection, job, "retries_spent")
+                case Hopeless(reason):
+                    if await queue.bury(connection, job, error=reason, at=now):
+                        await handler.give_up(self._system, connection, job, reason)

@@ -1,0 +1,78 @@
+"""The merchants: looked up by shop, remembered by the process that asks often."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from solders.pubkey import Pubkey
+
+from app.clusters import ClusterParts
+from app.database import Database
+from app.errors import SettleError
+from app.records import Cluster, Merchant, MerchantStatus
+from chain.addresses import token_account
+
+# Merchants one process remembers; the least lately used is forgotten first.
+REMEMBERED_MAX = 10_000
+
+
+class ShopUnknown(SettleError):
+    """The shop {shop} has not installed this app."""
+
+    reason = "shop_unknown"
+    status = 404
+
+
+class MerchantInactive(SettleError):
+    """The shop {shop} can not take payments with this app at the moment."""
+
+    reason = "merchant_inactive"
+    status = 403
+
+
+@dataclass(frozen=True)
+class Payee:
+    """A merchant and its USDC account on each cluster, base58."""
+
+    merchant: Merchant
+    token_accounts: Mapping[Cluster, str]
+
+
+class MerchantDirectory:
+    """Remembers merchants by shop. What it remembers may be old, so a statement that relies on it checks it again."""
+
+    def __init__(self, database: Database, clusters: Mapping[Cluster, ClusterParts]) -> None:
+        self._database = database
+        self._clusters = clusters
+        self._remembered: OrderedDict[str, Payee] = OrderedDict()
+
+    async def active(self, shop: str) -> Payee:
+        """The active merchant of a shop. Raises ShopUnknown or MerchantInactive."""
+        payee = self._remembered.get(shop)
+        if payee is None:
+            payee = await self._read(shop)
+            self._remembered[shop] = payee
+            if len(self._remembered) > REMEMBERED_MAX:
+                self._remembered.popitem(last=False)
+        else:
+            self._remembered.move_to_end(shop)
+        return payee
+
+    def remembered(self, shop: str) -> Payee | None:
+        """What is remembered of a shop, without asking."""
+        return self._remembered.get(shop)
+
+    def forget(self, shop: str) -> None:
+        """What was remembered of the shop proved old."""
+        self._remembered.pop(shop, None)
+
+    async def _read(self, shop: str) -> Payee:
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow("SELECT * FROM merchants WHERE shop = $1", shop)
+        if row is None:
+            raise ShopUnknown(shop=shop)
+        merchant = Merchant.from_row(row)
+        if merchant.status is not MerchantStatus.active:
+            raise MerchantInactive(shop=shop)
+        wallet = Pubkey.from_string(merchant.wallet)
+        return Payee(merchant, {name: str(token_account(wallet, parts.mint)) for name, parts in self._clusters.items()})

@@ -1,0 +1,46 @@
+"""What operators see: Prometheus metrics of one process, and what is asked of the database at each scrape."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+sessions_total = Counter("settle_payment_sessions_total", "Payment sessions by outcome.", ["outcome"])
+transaction_requests_total = Counter(
+    "settle_transaction_requests_total", "Transaction requests by outcome.", ["outcome"]
+)
+screenings_total = Counter("settle_screenings_total", "Wallet screenings by outcome.", ["outcome"])
+prices_total = Counter("settle_prices_total", "Price look-ups by outcome.", ["outcome"])
+rpc_calls_total = Counter("settle_rpc_calls_total", "Calls to Solana nodes.", ["method", "outcome"])
+node_faults_total = Counter(
+    "settle_node_faults_total", "What Solana nodes did wrong, by reason code.", ["cluster", "node", "reason"]
+)
+node_well = Gauge("settle_node_well", "Whether a Solana node is well, as this process sees it.", ["cluster", "node"])
+landings_read_total = Counter(
+    "settle_landings_read_total", "What landed, read back: what the nodes say taken together.", ["accord"]
+)
+settles_postponed_total = Counter(
+    "settle_settles_postponed_total", "Looks at a transaction that landed after which it must be looked at again."
+)
+shopify_calls_total = Counter("settle_shopify_calls_total", "Mutations sent to Shopify.", ["mutation", "outcome"])
+payments_moved_total = Counter("settle_payments_moved_total", "Changes of payment status.", ["to"])
+jobs_total = Counter("settle_jobs_total", "Tries of jobs by outcome.", ["kind", "outcome"])
+operational_errors_total = Counter("settle_operational_errors_total", "Expected trouble: counted, not paged.", ["kind"])
+quota_refusals_total = Counter("settle_quota_refusals_total", "Transactions refused by a limit or budget.", ["limit"])
+reclaims_total = Counter("settle_reclaims_total", "Transactions that take rent back, by fate.", ["outcome"])
+alarms_total = Counter("settle_alarms_total", "What a person must look at.", ["reason"])
+
+request_seconds = Histogram("settle_request_seconds", "Time to answer, by door and route.", ["route", "status"])
+acknowledged_seconds = Histogram(
+    "settle_acknowledged_seconds",
+    "From the change that Shopify must hear of to its acknowledgement.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600, 86400),
+)
+page_streams = Gauge("settle_page_streams", "Open live-status streams.")
+
+payments_by_status = Gauge("settle_payments_open", "Payments that are not final, by status.", ["status"])
+jobs_by_status = Gauge("settle_jobs_unfinished", "Jobs waiting, running and dead.", ["status"])
+oldest_open_seconds = Gauge(
+    "settle_oldest_unacknowledged_seconds", "Age of the oldest payment that is paid and not acknowledged."
+)
+fee_payer_lamports = Gauge("settle_fee_payer_lamports", "Balance of the fee payer.", ["cluster"])
+fee_payer_spent_lamports = Gauge(
+    "settle_fee_payer_spent_lamports", "Fees of the day (UTC) of all that was issued and is not dead.", ["cluster"]
+)

@@ -1,0 +1,169 @@
+"""The intake: payment sessions that arrive at the same time are opened by one statement.
+
+One after the other, each would pay alone for its round trip and its commit, which is most of what an initiation costs
+(docs/performance.md). Alone, a session is opened at once.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from app import events
+from app.database import Database
+from app.records import Cluster, Payment
+
+# Sessions that one statement opens at most.
+BATCH_MAX = 64
+
+# The group's row is touched first: whoever decides the group's winner holds its lock, so a session is either superseded
+# by that winner or born superseded, never missed. The merchant is checked again because the process may remember an old
+# one. Rows are taken in one order, so that two processes do not wait for each other.
+_OPEN = """
+WITH asked AS (
+    SELECT a.* FROM jsonb_to_recordset($1) AS a(
+        merchant_id bigint, merchant_wallet text, group_key text, cluster cluster, base text, seed text, address text,
+        id text, shopify_id text, gid text, api_version text, amount numeric, currency text, usdc bigint, rate numeric,
+        rate_source text, rate_at timestamptz, quote_expires_at timestamptz, destination text, mint text, memo text,
+        reference text, cancel_url text, locale text, proposed_at timestamptz, expires_at timestamptz, now timestamptz
+    )
+), known AS (
+    SELECT p.*, false AS created FROM payments p WHERE p.shopify_id IN (SELECT shopify_id FROM asked)
+), fresh AS (
+    SELECT a.* FROM asked a
+    JOIN merchants m ON m.id = a.merchant_id AND m.status = 'active' AND m.wallet = a.merchant_wallet
+    WHERE a.shopify_id NOT IN (SELECT shopify_id FROM known)
+), grouped AS (
+    INSERT INTO payment_groups (merchant_id, group_key, cluster, base, seed, version, address, created_at)
+    SELECT merchant_id, group_key, cluster, base, seed, 1, address, now FROM fresh ORDER BY merchant_id, group_key
+    ON CONFLICT (merchant_id, group_key, cluster) DO UPDATE SET group_key = EXCLUDED.group_key
+    RETURNING id AS group_id, merchant_id, group_key, cluster, winner_id
+), opened AS (
+    INSERT INTO payments (id, shopify_id, gid, merchant_id, group_id, cluster, api_version, amount, currency, status,
+        exception, usdc, rate, rate_source, rate_at, quote_expires_at, merchant_wallet, destination, mint, memo,
+        reference, cancel_url, locale, proposed_at, expires_at, created_at, updated_at)
+    SELECT id, shopify_id, gid, merchant_id, group_id, cluster, api_version, amount, currency,
+        CASE WHEN winner_id IS NULL THEN 'pending'::payment_status ELSE 'superseded'::payment_status END,
+        'none', usdc, rate, rate_source, rate_at, quote_expires_at, merchant_wallet, destination, mint, memo,
+        reference, cancel_url, locale, proposed_at, expires_at, now, now
+    FROM fresh JOIN grouped USING (merchant_id, group_key, cluster) ORDER BY shopify_id
+    -- Known to nobody when this statement began, but opened by another process since.
+    ON CONFLICT (shopify_id) DO UPDATE SET shopify_id = EXCLUDED.shopify_id
+    RETURNING *, (xmax = 0) AS created
+), noted AS (
+    INSERT INTO events (record, record_id, kind, to_status, detail, at)
+    SELECT 'payment', id, $2, status::text, jsonb_build_object('amount', trim_scale(amount)::text, 'currency', currency,
+        'usdc', usdc), created_at
+    FROM opened WHERE created
+)
+SELECT * FROM opened UNION ALL SELECT * FROM known
+"""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment to be opened, unless its `shopify_id` exists, with what its group would be pinned to."""
+
+    merchant_id: int
+    merchant_wallet: str
+    group_key: str
+    cluster: Cluster
+    base: str
+    seed: str
+    address: str
+    id: str
+    shopify_id: str
+    gid: str
+    api_version: str
+    amount: Decimal
+    currency: str
+    usdc: int | None
+    rate: Decimal | None
+    rate_source: str | None
+    rate_at: datetime | None
+    quote_expires_at: datetime | None
+    destination: str
+    mint: str
+    memo: str
+    reference: str
+    cancel_url: str
+    locale: str | None
+    proposed_at: datetime | None
+    expires_at: datetime
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The payment of a session, and whether this request made it."""
+
+    payment: Payment
+    created: bool
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    asked: Asked
+    answer: "asyncio.Future[Opened | None]"
+
+
+class Intake:
+    """Opens payments, as many at once as are waiting."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: list[_Waiting] = []
+        self._working: asyncio.Task[None] | None = None
+
+    async def open(self, asked: Asked) -> Opened | None:
+        """Insert or get. None: the merchant is not (any more) as asked. Raises what the database raises."""
+        waiting = _Waiting(asked, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._working is None:
+            self._working = asyncio.create_task(self._work())
+        return await waiting.answer
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                await self._answer(self._take_batch())
+        finally:
+            self._working = None
+
+    def _take_batch(self) -> list[_Waiting]:
+        """Those that one statement can open: it may touch no session and no group twice."""
+        batch: list[_Waiting] = []
+        later: list[_Waiting] = []
+        seen: set[tuple[object, ...]] = set()
+        for waiting in self._waiting:
+            asked = waiting.asked
+            marks = {(asked.shopify_id,), (asked.merchant_id, asked.group_key, asked.cluster)}
+            if len(batch) < BATCH_MAX and seen.isdisjoint(marks):
+                batch.append(waiting)
+                seen |= marks
+            else:
+                later.append(waiting)
+        self._waiting = later
+        return batch
+
+    async def _answer(self, batch: list[_Waiting]) -> None:
+        try:
+            opened = await self._insert_or_get([waiting.asked for waiting in batch])
+        except Exception as error:
+            if len(batch) > 1:
+                # One of them may be at fault: then only that one fails.
+                for waiting in batch:
+                    await self._answer([waiting])
+            elif not batch[0].answer.done():
+                batch[0].answer.set_exception(error)
+            return
+        for waiting in batch:
+            # Whoever asked may have gone meanwhile.
+            if not waiting.answer.done():
+                waiting.answer.set_result(opened.get(waiting.asked.shopify_id))
+
+    async def _insert_or_get(self, batch: list[Asked]) -> dict[str, Opened]:
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(_OPEN, batch, events.CREATED)
+        return {row["shopify_id"]: Opened(Payment.from_row(row), row["created"]) for row in rows}

@@ -1,0 +1,130 @@
+"""The transactions we handed out: stored before they leave, watched until their fate is final."""
+
+from datetime import datetime
+
+from app import events
+from app.database import Connection
+from app.payments.lifecycle import notify_page
+from app.payments.quotas import Cost
+from app.records import Fate, IssuedTransaction, Payment, PaymentGroup, RecordKind
+from chain.node import Blockhash
+from chain.payment_transaction import SignedTransaction
+
+_INSERT = """
+INSERT INTO issued_transactions (signature, payment_id, group_id, group_version, seed, single_use, wallet, fee_payer,
+    usdc, blockhash, blockhash_slot, last_valid_block_height, message, fate, final, poll_at, created_at, updated_at,
+    network_address, fee_lamports, rent_lamports)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'live', false, $14, $14, $14, $15, $16, $17)
+ON CONFLICT (signature) DO NOTHING RETURNING id
+"""
+
+
+async def store_issued(
+    connection: Connection,
+    payment: Payment,
+    group: PaymentGroup,
+    wallet: str,
+    signed: SignedTransaction,
+    blockhash: Blockhash,
+    *,
+    cost: Cost,
+    network: str | None,
+    at: datetime,
+) -> bool:
+    """Store a transaction of a payment for a wallet (base58), with its event, before it is handed out.
+
+    `network`: the digest of the network address that asked, where known. False: the very same transaction was issued
+    before, on the same blockhash, and is not live any more.
+    """
+    stored = await connection.fetchval(
+        _INSERT,
+        signed.signature,
+        payment.id,
+        group.id,
+        group.version,
+        group.seed,
+        group.address,
+        wallet,
+        group.base,
+        payment.usdc,
+        str(blockhash.hash),
+        blockhash.slot,
+        blockhash.last_valid_block_height,
+        signed.wire,
+        at,
+        network,
+        cost.fee,
+        cost.rent,
+    )
+    if stored is None:
+        return False
+    await events.write_event(
+        connection,
+        RecordKind.payment,
+        payment.id,
+        events.ISSUED,
+        at=at,
+        signature=signed.signature,
+        wallet=wallet,
+        usdc=payment.usdc,
+        last_valid_block_height=blockhash.last_valid_block_height,
+    )
+    await notify_page(connection, payment.id)
+    return True
+
+
+async def live_transactions(connection: Connection, payment_id: str) -> list[IssuedTransaction]:
+    """Those of a payment that may still land, newest first."""
+    rows = await connection.fetch(
+        "SELECT * FROM issued_transactions WHERE payment_id = $1 AND fate = 'live' ORDER BY id DESC", payment_id
+    )
+    return [IssuedTransaction.from_row(row) for row in rows]
+
+
+async def has_open_transactions(connection: Connection, payment_id: str) -> bool:
+    """Whether anything handed out for the payment may still land, or landed and may still vanish."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM issued_transactions WHERE payment_id = $1 AND NOT final)", payment_id
+    )
+    return found
+
+
+async def set_fate(
+    connection: Connection,
+    issued: IssuedTransaction,
+    fate: Fate,
+    *,
+    final: bool,
+    at: datetime,
+    slot: int | None = None,
+    error: str | None = None,
+) -> bool:
+    """Record what became of a transaction, unless that is final already. False: nothing was new."""
+    changed = await connection.fetchval(
+        """
+        UPDATE issued_transactions SET fate = $2, final = $3, slot = $4, error = $5, updated_at = $6,
+            poll_at = CASE WHEN $3 THEN NULL ELSE poll_at END
+        WHERE id = $1 AND NOT final AND (fate, final, error) IS DISTINCT FROM ($2::fate, $3::boolean, $5::text)
+        RETURNING id
+        """,
+        issued.id,
+        fate,
+        final,
+        slot,
+        error,
+        at,
+    )
+    if changed is None:
+        return False
+    await events.write_event(
+        connection,
+        RecordKind.payment,
+        issued.payment_id,
+        events.FATE,
+        at=at,
+        signature=issued.signature,
+        fate=fate,
+        final=final,
+        error=error,
+    )
+    return True

@@ -1,0 +1,793 @@
+"""The rows and enums of Settle's tables.
+
+Generated from prisma/schema.prisma by prisma/generator.py: change the schema and run `make records`.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol, Self
+
+import msgspec
+
+
+class Row(Protocol):
+    """What `from_row` reads: an asyncpg.Record or a dict. Columns it does not know are left alone."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One row of `TABLE`. `COLUMN_TYPES` has each column's SQL type, in the table's order."""
+
+    TABLE: ClassVar[str]
+    COLUMNS: ClassVar[tuple[str, ...]]
+    COLUMN_TYPES: ClassVar[dict[str, str]]
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        """Raises KeyError when a column is missing or an enum's value is unknown."""
+        raise NotImplementedError
+
+
+class MerchantStatus(StrEnum):
+    """Where a merchant stands."""
+
+    # Sessions are accepted and transactions issued.
+    active = "active"
+    # Not onboarded, paused or uninstalled: sessions are refused.
+    inactive = "inactive"
+
+
+_MERCHANT_STATUS = {member.value: member for member in MerchantStatus}
+
+
+class Cluster(StrEnum):
+    """Which chain a payment runs on. A payment never changes it."""
+
+    # Real money: Solana mainnet.
+    live = "live"
+    # Sessions with `test: true`: a second cluster with its own RPC, mint and fee payer.
+    test = "test"
+
+
+_CLUSTER = {member.value: member for member in Cluster}
+
+
+class PaymentStatus(StrEnum):
+    """Where a payment stands with its customer and with Shopify; the allowed moves are in app/payments/lifecycle.py."""
+
+    # Open: the customer may fetch transactions and pay.
+    pending = "pending"
+    # Verified on the chain at the required commitment; Shopify has not acknowledged yet.
+    paid = "paid"
+    # Shopify acknowledged the resolve. Final.
+    completed = "completed"
+    # A wallet was screened out: nothing more is issued; Shopify is told once nothing issued can land.
+    rejecting = "rejecting"
+    # Shopify acknowledged the reject. Final.
+    rejected = "rejected"
+    # Nobody paid in time and nothing issued can land. Shopify is not told; the customer may come back.
+    expired = "expired"
+    # Another session of the same order was paid. Final.
+    superseded = "superseded"
+    # A person must look: Shopify refuses, retries are spent, or something landed that verification refuses.
+    stuck = "stuck"
+
+
+_PAYMENT_STATUS = {member.value: member for member in PaymentStatus}
+
+
+class PaymentException(StrEnum):
+    """What is unusual about a payment, beside its status."""
+
+    # Nothing is.
+    none = "none"
+    # Landed after the payment had expired.
+    late = "late"
+    # Seen on the chain, then gone before it was final.
+    vanished = "vanished"
+    # Landed on a rejected or superseded payment: to be sent back, outside Shopify.
+    duplicate = "duplicate"
+
+
+_PAYMENT_EXCEPTION = {member.value: member for member in PaymentException}
+
+
+class Fate(StrEnum):
+    """What became of a transaction that was handed out."""
+
+    # May still land.
+    live = "live"
+    # Landed without error.
+    landed = "landed"
+    # Landed with an error: nothing moved but the fee.
+    failed = "failed"
+    # Can never land: its blockhash is too old at finalized, and no node knows it.
+    dead = "dead"
+
+
+_FATE = {member.value: member for member in Fate}
+
+
+class JobKind(StrEnum):
+    """What a job does."""
+
+    # Send paymentSessionResolve until Shopify acknowledges it.
+    payment_resolve = "payment_resolve"
+    # Send paymentSessionReject until Shopify acknowledges it.
+    payment_reject = "payment_reject"
+
+
+_JOB_KIND = {member.value: member for member in JobKind}
+
+
+class JobStatus(StrEnum):
+    """Where a job stands."""
+
+    # Due at `due_at`.
+    waiting = "waiting"
+    # Leased by a worker until `lease_until`; after that anybody may take it again.
+    running = "running"
+    # Finished.
+    done = "done"
+    # Every try of its ladder is spent, or it can never succeed.
+    dead = "dead"
+
+
+_JOB_STATUS = {member.value: member for member in JobStatus}
+
+
+class RecordKind(StrEnum):
+    """Which record an event, a job or a mutation is about."""
+
+    # A row of `merchants`; its id as text.
+    merchant = "merchant"
+    # A row of `payments`.
+    payment = "payment"
+
+
+_RECORD_KIND = {member.value: member for member in RecordKind}
+
+
+class Merchant(Record, frozen=True):
+    TABLE: ClassVar[str] = "merchants"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "shop": "text NOT NULL",
+        "display_name": "text NOT NULL",
+        "status": "merchant_status NOT NULL",
+        "wallet": "text NOT NULL",
+        "token_sealed": "bytea",
+        "created_at": "timestamp(6) with time zone NOT NULL",
+        "updated_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    # The permanent domain, `name.myshopify.com`.
+    shop: str
+    # Shown to the customer.
+    display_name: str
+    status: MerchantStatus
+    # The payout wallet, base58. Its USDC account is derived from it and the cluster's mint.
+    wallet: str
+    # Shopify's access token, sealed with the key ring (app/keyring.py).
+    token_sealed: bytes | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["shop"],
+            row["display_name"],
+            _MERCHANT_STATUS[row["status"]],
+            row["wallet"],
+            row["token_sealed"],
+            row["created_at"],
+            row["updated_at"],
+        )
+
+
+class PaymentGroup(Record, frozen=True):
+    """Every session of one order shares one single-use account: only one of them can be paid (design section 4)."""
+
+    TABLE: ClassVar[str] = "payment_groups"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "merchant_id": "bigint NOT NULL",
+        "group_key": "text NOT NULL",
+        "cluster": "cluster NOT NULL",
+        "base": "text NOT NULL",
+        "seed": "text NOT NULL",
+        "version": "integer NOT NULL",
+        "address": "text NOT NULL",
+        "winner_id": "text",
+        "created_at": "timestamp(6) with time zone NOT NULL",
+        "reclaim_id": "bigint",
+        "reclaimed_at": "timestamp(6) with time zone",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    merchant_id: int
+    # Shopify's group, or `payment:<id>` for a session without one.
+    group_key: str
+    cluster: Cluster
+    # Fee payer of the group's transactions and base of the single-use address, base58.
+    base: str
+    seed: str
+    # Bumped only when every transaction of the old version is dead or failed at finalized.
+    version: int
+    # The single-use account, base58.
+    address: str
+    # The payment that won the group.
+    winner_id: str | None
+    created_at: datetime
+    # The reclaim that is under way for its rent.
+    reclaim_id: int | None
+    # When the chain showed that all its rent is back.
+    reclaimed_at: datetime | None
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["merchant_id"],
+            row["group_key"],
+            _CLUSTER[row["cluster"]],
+            row["base"],
+            row["seed"],
+            row["version"],
+            row["address"],
+            row["winner_id"],
+            row["created_at"],
+            row["reclaim_id"],
+            row["reclaimed_at"],
+        )
+
+
+class Payment(Record, frozen=True):
+    TABLE: ClassVar[str] = "payments"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "text NOT NULL",
+        "shopify_id": "text NOT NULL",
+        "gid": "text NOT NULL",
+        "merchant_id": "bigint NOT NULL",
+        "group_id": "bigint NOT NULL",
+        "cluster": "cluster NOT NULL",
+        "api_version": "text NOT NULL",
+        "amount": "numeric(38,18) NOT NULL",
+        "currency": "text NOT NULL",
+        "status": "payment_status NOT NULL",
+        "exception": "payment_exception NOT NULL",
+        "usdc": "bigint",
+        "rate": "numeric(38,18)",
+        "rate_source": "text",
+        "rate_at": "timestamp(6) with time zone",
+        "quote_expires_at": "timestamp(6) with time zone",
+        "merchant_wallet": "text NOT NULL",
+        "destination": "text NOT NULL",
+        "mint": "text NOT NULL",
+        "memo": "text NOT NULL",
+        "reference": "text NOT NULL",
+        "cancel_url": "text NOT NULL",
+        "locale": "text",
+        "redirect_url": "text",
+        "paid_signature": "text",
+        "paid_wallet": "text",
+        "stuck_reason": "text",
+        "proposed_at": "timestamp(6) with time zone",
+        "expires_at": "timestamp(6) with time zone NOT NULL",
+        "created_at": "timestamp(6) with time zone NOT NULL",
+        "updated_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    # Our own unguessable id, in the page's address: 22 characters of base64url.
+    id: str
+    # Shopify's id of the payment session: the idempotency key.
+    shopify_id: str
+    gid: str
+    merchant_id: int
+    group_id: int
+    cluster: Cluster
+    # Shopify's API version of the session; every mutation about it uses the same.
+    api_version: str
+    amount: Decimal
+    # ISO 4217.
+    currency: str
+    status: PaymentStatus
+    exception: PaymentException
+    # The quote, in base units; empty until a price is known.
+    usdc: int | None
+    # USDC for one unit of the currency.
+    rate: Decimal | None
+    rate_source: str | None
+    rate_at: datetime | None
+    # After it no transaction is issued at this price. Empty with a quote: it never ends (USD).
+    quote_expires_at: datetime | None
+    # The merchant's wallet at the time of the session, its token account, and the mint.
+    merchant_wallet: str
+    destination: str
+    mint: str
+    # On chain for ever, so both are opaque.
+    memo: str
+    reference: str
+    cancel_url: str
+    # The customer's language, BCP 47.
+    locale: str | None
+    # Where Shopify wants the customer next, from its acknowledgement.
+    redirect_url: str | None
+    # The transaction that paid, and the wallet that signed it.
+    paid_signature: str | None
+    paid_wallet: str | None
+    # Why a person must look (reason code).
+    stuck_reason: str | None
+    # Shopify's session is proposed at this time.
+    proposed_at: datetime | None
+    # When the payment stops waiting for its customer.
+    expires_at: datetime
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["shopify_id"],
+            row["gid"],
+            row["merchant_id"],
+            row["group_id"],
+            _CLUSTER[row["cluster"]],
+            row["api_version"],
+            row["amount"],
+            row["currency"],
+            _PAYMENT_STATUS[row["status"]],
+            _PAYMENT_EXCEPTION[row["exception"]],
+            row["usdc"],
+            row["rate"],
+            row["rate_source"],
+            row["rate_at"],
+            row["quote_expires_at"],
+            row["merchant_wallet"],
+            row["destination"],
+            row["mint"],
+            row["memo"],
+            row["reference"],
+            row["cancel_url"],
+            row["locale"],
+            row["redirect_url"],
+            row["paid_signature"],
+            row["paid_wallet"],
+            row["stuck_reason"],
+            row["proposed_at"],
+            row["expires_at"],
+            row["created_at"],
+            row["updated_at"],
+        )
+
+
+class IssuedTransaction(Record, frozen=True):
+    """A transaction our fee payer signed and handed out. Stored before the answer leaves."""
+
+    TABLE: ClassVar[str] = "issued_transactions"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "signature": "text NOT NULL",
+        "payment_id": "text NOT NULL",
+        "group_id": "bigint NOT NULL",
+        "group_version": "integer NOT NULL",
+        "seed": "text NOT NULL",
+        "single_use": "text NOT NULL",
+        "wallet": "text NOT NULL",
+        "fee_payer": "text NOT NULL",
+        "usdc": "bigint NOT NULL",
+        "blockhash": "text NOT NULL",
+        "blockhash_slot": "bigint NOT NULL",
+        "last_valid_block_height": "bigint NOT NULL",
+        "message": "bytea NOT NULL",
+        "fate": "fate NOT NULL",
+        "final": "boolean NOT NULL",
+        "slot": "bigint",
+        "error": "text",
+        "poll_at": "timestamp(6) with time zone",
+        "created_at": "timestamp(6) with time zone NOT NULL",
+        "updated_at": "timestamp(6) with time zone NOT NULL",
+        "network_address": "text",
+        "fee_lamports": "bigint NOT NULL",
+        "rent_lamports": "bigint NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    # The fee payer's signature, which is the transaction's id on the chain, base58.
+    signature: str
+    payment_id: str
+    group_id: int
+    # The version of the group's single-use account that it uses, with that one's seed and address.
+    group_version: int
+    seed: str
+    single_use: str
+    # The customer's wallet.
+    wallet: str
+    # Fee payer, and base of the single-use account.
+    fee_payer: str
+    usdc: int
+    blockhash: str
+    # The node's slot when it gave the blockhash: history must reach back to it before anything is called dead.
+    blockhash_slot: int
+    last_valid_block_height: int
+    # Serialized, signed by the fee payer only.
+    message: bytes
+    fate: Fate
+    # True when the fate can not change any more.
+    final: bool
+    # Where it landed.
+    slot: int | None
+    # The chain's error of a failed one, or the reason code for which verification refused a landed one.
+    error: str | None
+    # When the watcher looks at it next; empty when final.
+    poll_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    # Keyed digest of the network address that asked for it; empty when that is not known.
+    network_address: str | None
+    # What it costs the fee payer for good, landed or failed.
+    fee_lamports: int
+    # What it locks in the single-use account when it lands.
+    rent_lamports: int
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["signature"],
+            row["payment_id"],
+            row["group_id"],
+            row["group_version"],
+            row["seed"],
+            row["single_use"],
+            row["wallet"],
+            row["fee_payer"],
+            row["usdc"],
+            row["blockhash"],
+            row["blockhash_slot"],
+            row["last_valid_block_height"],
+            row["message"],
+            _FATE[row["fate"]],
+            row["final"],
+            row["slot"],
+            row["error"],
+            row["poll_at"],
+            row["created_at"],
+            row["updated_at"],
+            row["network_address"],
+            row["fee_lamports"],
+            row["rent_lamports"],
+        )
+
+
+class FeeTally(Record, frozen=True):
+    """What a shop's transactions of one day cost the fee payer. A trigger on `issued_transactions` keeps it."""
+
+    TABLE: ClassVar[str] = "fee_tallies"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "merchant_id": "bigint NOT NULL",
+        "cluster": "cluster NOT NULL",
+        "day": "timestamp(6) with time zone NOT NULL",
+        "lamports": "bigint NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    merchant_id: int
+    cluster: Cluster
+    # The beginning of the day, UTC.
+    day: datetime
+    # Fees of what was issued that day and is not dead.
+    lamports: int
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["merchant_id"],
+            _CLUSTER[row["cluster"]],
+            row["day"],
+            row["lamports"],
+        )
+
+
+class Reclaim(Record, frozen=True):
+    """A transaction of ours that takes rent back from single-use accounts. Stored before it is sent."""
+
+    TABLE: ClassVar[str] = "reclaims"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "cluster": "cluster NOT NULL",
+        "signature": "text NOT NULL",
+        "blockhash_slot": "bigint NOT NULL",
+        "last_valid_block_height": "bigint NOT NULL",
+        "message": "bytea NOT NULL",
+        "fee_lamports": "bigint NOT NULL",
+        "fate": "fate NOT NULL",
+        "final": "boolean NOT NULL",
+        "slot": "bigint",
+        "error": "text",
+        "created_at": "timestamp(6) with time zone NOT NULL",
+        "updated_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    cluster: Cluster
+    signature: str
+    blockhash_slot: int
+    last_valid_block_height: int
+    # Serialized and signed.
+    message: bytes
+    fee_lamports: int
+    fate: Fate
+    # True when the fate can not change any more.
+    final: bool
+    slot: int | None
+    error: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            _CLUSTER[row["cluster"]],
+            row["signature"],
+            row["blockhash_slot"],
+            row["last_valid_block_height"],
+            row["message"],
+            row["fee_lamports"],
+            _FATE[row["fate"]],
+            row["final"],
+            row["slot"],
+            row["error"],
+            row["created_at"],
+            row["updated_at"],
+        )
+
+
+class ReclaimedAccount(Record, frozen=True):
+    """One single-use account that a reclaim empties."""
+
+    TABLE: ClassVar[str] = "reclaimed_accounts"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "reclaim_id": "bigint NOT NULL",
+        "group_id": "bigint NOT NULL",
+        "address": "text NOT NULL",
+        "lamports": "bigint NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    reclaim_id: int
+    group_id: int
+    address: str
+    # All that was in it.
+    lamports: int
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["reclaim_id"],
+            row["group_id"],
+            row["address"],
+            row["lamports"],
+        )
+
+
+class Event(Record, frozen=True):
+    """Everything that happened to a record, in order. Never updated."""
+
+    TABLE: ClassVar[str] = "events"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "record": "record_kind NOT NULL",
+        "record_id": "text NOT NULL",
+        "kind": "text NOT NULL",
+        "from_status": "text",
+        "to_status": "text",
+        "detail": "jsonb NOT NULL",
+        "at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    record: RecordKind
+    record_id: str
+    # `created`, `moved`, `conflict`, `issued`, ... (app/events.py).
+    kind: str
+    from_status: str | None
+    to_status: str | None
+    detail: dict[str, Any]
+    at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            _RECORD_KIND[row["record"]],
+            row["record_id"],
+            row["kind"],
+            row["from_status"],
+            row["to_status"],
+            row["detail"],
+            row["at"],
+        )
+
+
+class Job(Record, frozen=True):
+    """The outbox: work that must follow a change, written in the same transaction (app/jobs)."""
+
+    TABLE: ClassVar[str] = "jobs"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "kind": "job_kind NOT NULL",
+        "record": "record_kind NOT NULL",
+        "record_id": "text NOT NULL",
+        "status": "job_status NOT NULL",
+        "attempts": "integer NOT NULL",
+        "due_at": "timestamp(6) with time zone NOT NULL",
+        "lease_holder": "text",
+        "lease_until": "timestamp(6) with time zone",
+        "last_error": "text",
+        "created_at": "timestamp(6) with time zone NOT NULL",
+        "updated_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    kind: JobKind
+    record: RecordKind
+    record_id: str
+    status: JobStatus
+    # Tries begun.
+    attempts: int
+    due_at: datetime
+    lease_holder: str | None
+    lease_until: datetime | None
+    last_error: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            _JOB_KIND[row["kind"]],
+            _RECORD_KIND[row["record"]],
+            row["record_id"],
+            _JOB_STATUS[row["status"]],
+            row["attempts"],
+            row["due_at"],
+            row["lease_holder"],
+            row["lease_until"],
+            row["last_error"],
+            row["created_at"],
+            row["updated_at"],
+        )
+
+
+class ShopifyMutation(Record, frozen=True):
+    """A mutation for Shopify, fixed at its first attempt: a lost answer is answered by sending exactly the same
+    again.
+    """
+
+    TABLE: ClassVar[str] = "shopify_mutations"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "record": "record_kind NOT NULL",
+        "record_id": "text NOT NULL",
+        "name": "text NOT NULL",
+        "variables": "jsonb NOT NULL",
+        "api_version": "text NOT NULL",
+        "acknowledged_at": "timestamp(6) with time zone",
+        "created_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    record: RecordKind
+    record_id: str
+    name: str
+    variables: dict[str, Any]
+    api_version: str
+    acknowledged_at: datetime | None
+    created_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            _RECORD_KIND[row["record"]],
+            row["record_id"],
+            row["name"],
+            row["variables"],
+            row["api_version"],
+            row["acknowledged_at"],
+            row["created_at"],
+        )
+
+
+class ShopifyCall(Record, frozen=True):
+    """One call of a mutation, and what came back."""
+
+    TABLE: ClassVar[str] = "shopify_calls"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "mutation_id": "bigint NOT NULL",
+        "attempt": "integer NOT NULL",
+        "http_status": "integer",
+        "shopify_request_id": "text",
+        "outcome": "text NOT NULL",
+        "answer": "text NOT NULL",
+        "started_at": "timestamp(6) with time zone NOT NULL",
+        "ended_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    mutation_id: int
+    attempt: int
+    http_status: int | None
+    # Shopify's x-request-id.
+    shopify_request_id: str | None
+    # `acknowledged`, `retry`, `conflict`, `refused` (app/shopify).
+    outcome: str
+    # The beginning of the answer, or the network's error.
+    answer: str
+    started_at: datetime
+    ended_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["mutation_id"],
+            row["attempt"],
+            row["http_status"],
+            row["shopify_request_id"],
+            row["outcome"],
+            row["answer"],
+            row["started_at"],
+            row["ended_at"],
+        )
+
+
+# Every enum by its name in the database, and every record, in the schema's order.
+ENUMS: dict[str, type[StrEnum]] = {
+    "merchant_status": MerchantStatus,
+    "cluster": Cluster,
+    "payment_status": PaymentStatus,
+    "payment_exception": PaymentException,
+    "fate": Fate,
+    "job_kind": JobKind,
+    "job_status": JobStatus,
+    "record_kind": RecordKind,
+}
+RECORDS: tuple[type[Record], ...] = (
+    Merchant,
+    PaymentGroup,
+    Payment,
+    IssuedTransaction,
+    FeeTally,
+    Reclaim,
+    ReclaimedAccount,
+    Event,
+    Job,
+    ShopifyMutation,
+    ShopifyCall,
+)

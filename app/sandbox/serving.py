@@ -1,0 +1,42 @@
+"""Serving an application of the world on a socket, with connections that faults can close."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from app.sandbox.transport import HttpProtocol, WebSocketProtocol
+
+
+@contextlib.asynccontextmanager
+async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
+    """Serve on a bound socket while the block runs. The task ends early only when the server fails."""
+    config = uvicorn.Config(
+        app,
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+        # As long as nginx keeps them: a client that uses a connection again should rarely find it closed.
+        timeout_keep_alive=75,
+    )
+    config.load()
+    # Its own `serve` would take the process's signals, which are the command's: that stops the parts in order.
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup([listener])
+    task = asyncio.create_task(server.main_loop())
+    try:
+        yield task
+    finally:
+        server.should_exit = True
+        await task
+        await server.shutdown([listener])

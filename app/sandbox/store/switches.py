@@ -1,0 +1,36 @@
+"""The faults of target "shopify" beyond the transport's, one line each: shown by GET /sandbox/faults."""
+
+TARGET = "shopify"
+
+# How the GraphQL API misbehaves.
+API = {
+    "throttled": "GraphQL answers THROTTLED and does nothing; value: points said to be available (default 0)",
+    "small_bucket": "the cost bucket holds this many points (default 30) and refills in 20 seconds: real throttling",
+    "internal_error": 'GraphQL answers INTERNAL_SERVER_ERROR without doing it, or with value "after": having done it',
+    "unauthorized": "the access token is unknown: 401",
+    "access_denied": "the token lacks the scope of the mutation: null and an error with its path",
+    "conflict": "resolve, reject and pending answer Shopify's conflict userError and change nothing",
+    "not_received": "as if the app's answer to the session had not arrived yet: the same userError, nothing changed",
+}
+
+# Readings of the contract that are not documented; off is the reading named first.
+READINGS = {
+    "strict_reject": "rejecting again with another reason is a conflict (off: answered as the first time)",
+    "strict_pending": "pending again after the end is PENDING_INVALID_STATE (off: answered as the first time)",
+    "strict_group": "resolving a second session of a group is a conflict (off: it succeeds, with an alarm)",
+    "pending_expires": "a pending session cannot be mutated after its pendingExpiresAt (off: it can)",
+    "pending_limit": "pendingExpiresAt may be at most this many days ahead (default 3; off: 7)",
+}
+
+# How the store sends payment sessions.
+SENDING = {
+    "duplicate_session": "every session is sent this many times at once (default 2)",
+    "drop_session_answer": "the store ignores the app's answer, as if it had timed out, and tries again",
+    "top_level_cancel_url": 'cancel_url is sent at the top level too; value "only": only there',
+    "customer_null": "customer is null",
+    "no_shipping": "customer has no shipping address (digital goods)",
+    "unknown_field": "the session has fields that the app does not know",
+    "numeric_amount": "the amount is a JSON number instead of a string",
+}
+
+KINDS = API | READINGS | SENDING

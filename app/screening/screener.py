@@ -1,0 +1,27 @@
+"""Screening: is this wallet one that we must not serve?"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.errors import SettleError
+
+
+class ScreeningUnavailable(SettleError):
+    """Your wallet can not be checked right now. Nothing was paid; please try again in a moment."""
+
+    reason = "screening_unavailable"
+    status = 503
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the wallet is flagged, and by which categories of risk."""
+
+    flagged: bool
+    categories: tuple[str, ...] = ()
+
+
+class Screener(Protocol):
+    async def screen(self, wallet: str) -> Verdict:
+        """Ask about a wallet (base58). Raises ScreeningUnavailable: then nothing is known, and nothing is decided."""
+        ...

@@ -1,0 +1,56 @@
+"""The sandbox's demo merchant, inserted by `settle migrate`: install is another way in, and comes later."""
+
+from urllib.parse import unquote
+
+import msgspec
+
+from app.clock import make_clock
+from app.database import Database
+from app.errors import SettleError
+from app.keyring import KeyRing
+from app.logs import get_logger
+from app.settings import Settings, variable
+from app.shopify.payloads import SHOP
+from chain.addresses import parse_wallet
+from chain.errors import Refused
+
+
+class SeedInvalid(SettleError):
+    """SETTLE_SEED_MERCHANT can not be used: {problem}."""
+
+    reason = "seed_invalid"
+    status = 500
+
+
+class SeedMerchant(msgspec.Struct, forbid_unknown_fields=True):
+    """A merchant as the setting gives it; `wallet` is the payout wallet, `token` Shopify's access token."""
+
+    shop: str
+    display_name: str
+    wallet: str
+    token: str
+
+
+_UPSERT = """
+INSERT INTO merchants (shop, display_name, status, wallet, token_sealed, created_at, updated_at)
+VALUES ($1, $2, 'active', $3, $4, $5, $5) ON CONFLICT (shop) DO NOTHING
+"""
+
+
+async def seed_merchant(settings: Settings) -> bool:
+    """Insert the merchant of the settings unless the shop is known. False: there is none. Raises SeedInvalid."""
+    if not settings.seed_merchant:
+        return False
+    try:
+        seed = msgspec.json.decode(unquote(settings.seed_merchant), type=SeedMerchant)
+        wallet = parse_wallet(seed.wallet)
+    except (msgspec.DecodeError, Refused) as error:
+        raise SeedInvalid(problem=str(error)) from None
+    if not SHOP.fullmatch(seed.shop):
+        raise SeedInvalid(problem=f"{seed.shop} is not the domain of a shop")
+    token = KeyRing(settings.token_keys).seal(seed.token)
+    async with await Database.connect(settings.database_url, max_size=1) as database, database.acquire() as connection:
+        now = make_clock(settings.clock_file).now()
+        await connection.execute(_UPSERT, seed.shop, seed.display_name, str(wallet), token, now)
+    get_logger().info("merchant_seeded", shop=seed.shop, setting=variable("seed_merchant"))
+    return True

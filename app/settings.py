@@ -1,0 +1,305 @@
+"""Every setting of Settle: its meaning, default and bounds, in one typed class read from SETTLE_... variables."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from app.errors import SettleError
+
+PREFIX = "SETTLE_"
+
+
+class SettingsInvalid(SettleError):
+    """The settings can not be used: {problem}."""
+
+    reason = "settings_invalid"
+    status = 500
+
+
+def _meta(description: str, *, secret: bool = False, sandbox: bool = False, **bounds: Any) -> Meta:
+    return Meta(description=description, extra={"secret": secret, "sandbox": sandbox}, **bounds)
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the environment says. A setting without a default must be given."""
+
+    environment: Annotated[
+        Literal["production", "sandbox"], _meta("`production`, or `sandbox` where the outside world is our simulator.")
+    ] = "production"
+
+    # The database
+    database_url: Annotated[
+        str, _meta("PostgreSQL, as asyncpg reads it: postgresql://user:password@host/db", secret=True)
+    ]
+    database_pool_size: Annotated[int, _meta("Connections of one process.", ge=2, le=200)] = 16
+    database_timeout_seconds: Annotated[int, _meta("Longest a statement may take.", ge=1, le=600)] = 15
+
+    # The doors
+    host: Annotated[str, _meta("Address both doors listen on.")] = "127.0.0.1"
+    public_port: Annotated[int, _meta("Port of the public door.", ge=1, le=65535)] = 8001
+    shopify_port: Annotated[int, _meta("Port of Shopify's door (mutual TLS).", ge=1, le=65535)] = 8443
+    public_url: Annotated[
+        str, _meta("Origin under which customers and wallets reach the public door.", pattern="^https?://[^/]+$")
+    ]
+    shopify_certificate: Annotated[
+        str, _meta("PEM file: certificate chain of Shopify's door, from a public authority.")
+    ] = ""
+    shopify_key: Annotated[str, _meta("PEM file: the private key of that certificate.")] = ""
+    shopify_trust: Annotated[
+        str, _meta("Directory of PEM files: the authorities whose client certificates are Shopify.")
+    ] = ""
+    body_limit_bytes: Annotated[int, _meta("Largest request body a door reads.", ge=1024, le=10_000_000)] = 65_536
+    request_timeout_seconds: Annotated[
+        int, _meta("Longest a door waits for the rest of a request body.", ge=1, le=120)
+    ] = 10
+    page_stream_seconds: Annotated[
+        int, _meta("Longest one live-status stream stays open; the page opens the next.", ge=1, le=3600)
+    ] = 600
+    page_streams_max: Annotated[
+        int, _meta("Live-status streams one process keeps open; above it pages poll.", ge=1)
+    ] = 5_000
+
+    # Shopify
+    shopify_url: Annotated[str, _meta("A shop's origin; {shop} is its myshopify.com domain.", pattern=r"\{shop\}")] = (
+        "https://{shop}"
+    )
+    shopify_timeout_seconds: Annotated[int, _meta("Longest one call to Shopify may take.", ge=1, le=60)] = 10
+    answer_kept_bytes: Annotated[
+        int, _meta("How much of Shopify's answer is kept with each call.", ge=100, le=100_000)
+    ] = 2_048
+
+    # Solana: the live cluster, and a second one for sessions in test mode
+    rpc_urls: Annotated[
+        tuple[str, ...],
+        _meta("JSON-RPC nodes of the live cluster, comma separated, the best first.", secret=True, min_length=1),
+    ]
+    usdc_mint: Annotated[str, _meta("The USDC mint of the live cluster.")] = (
+        "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
+    )
+    fee_payer: Annotated[
+        str, _meta("File with the fee payer's key (as solana-keygen writes it), or the key itself.", secret=True)
+    ]
+    test_rpc_urls: Annotated[
+        tuple[str, ...], _meta("JSON-RPC nodes of the test cluster; empty: test sessions are refused.", secret=True)
+    ] = ()
+    test_usdc_mint: Annotated[str, _meta("The USDC mint of the test cluster.")] = (
+        "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU"
+    )
+    test_fee_payer: Annotated[str, _meta("The fee payer of the test cluster, like SETTLE_FEE_PAYER.", secret=True)] = ""
+    derivation_secret: Annotated[
+        str, _meta("Hex, 32 bytes: makes single-use addresses unguessable.", secret=True, pattern="^[0-9a-f]{64}$")
+    ]
+    rpc_timeout_seconds: Annotated[int, _meta("Longest one RPC call may take.", ge=1, le=60)] = 8
+    node_check_ms: Annotated[
+        int, _meta("How often the nodes' health is looked at, where there are several.", ge=100, le=600_000)
+    ] = 10_000
+    node_alone_seconds: Annotated[
+        int, _meta("A node unwell for this long is done without: another alone is then enough, at `finalized`.", ge=0)
+    ] = 300
+    snapshot_refresh_ms: Annotated[int, _meta("How often the blockhash cache is refreshed.", ge=50, le=60_000)] = 1_000
+    snapshot_age_slots: Annotated[
+        int, _meta("Oldest blockhash that is handed out, in slots behind the node.", ge=1, le=100)
+    ] = 24
+    compute_unit_limit: Annotated[int, _meta("Compute units a payment may use.", ge=1_000, le=200_000)] = 20_000
+    compute_unit_price_max: Annotated[int, _meta("Highest priority fee, in micro-lamports a compute unit.", ge=0)] = (
+        100_000
+    )
+    poll_interval_ms: Annotated[
+        int, _meta("How often issued signatures are polled while they are young.", ge=50, le=60_000)
+    ] = 1_000
+    dead_margin_blocks: Annotated[
+        int, _meta("Blocks past the last valid one before a transaction can be called dead.", ge=0)
+    ] = 32
+    reuse_blocks: Annotated[
+        int, _meta("The same wallet gets its transaction again while this many blocks are left.", ge=1, le=140)
+    ] = 60
+    finalized_above_usdc: Annotated[
+        Decimal, _meta("Payments above this many USDC count as paid at `finalized` only.")
+    ] = Decimal(200)
+
+    # Payments
+    payment_lifetime_seconds: Annotated[int, _meta("How long a payment waits for its customer.", ge=60)] = 86_400
+    expiry_poll_ms: Annotated[int, _meta("How often overdue payments are looked for.", ge=50, le=600_000)] = 30_000
+    quote_lifetime_seconds: Annotated[int, _meta("How long the price of a fiat currency holds.", ge=30)] = 600
+    issued_live_max: Annotated[int, _meta("Live transactions one payment may have at once.", ge=1, le=100)] = 8
+
+    # What the fee payer may be made to spend: limits count the live and failed transactions of 24 hours
+    issued_payment_max: Annotated[int, _meta("Live and failed transactions of one payment.", ge=1)] = 24
+    issued_wallet_max: Annotated[int, _meta("Live and failed transactions of one wallet.", ge=1)] = 24
+    issued_network_max: Annotated[int, _meta("Live and failed transactions of one network address.", ge=1)] = 120
+    issued_shop_max: Annotated[int, _meta("Live and failed transactions of one shop.", ge=1)] = 2_000
+    spend_shop_lamports_max: Annotated[
+        int, _meta("Fees one shop may cost in a day (UTC); then nothing is issued for it.", ge=0)
+    ] = 200_000_000
+    spend_lamports_max: Annotated[
+        int, _meta("Fees all shops of a cluster may cost in a day (UTC); then nothing is issued.", ge=0)
+    ] = 1_000_000_000
+    fee_payer_low_lamports: Annotated[int, _meta("Below this balance of a fee payer /ready says `degraded`.", ge=0)] = (
+        500_000_000
+    )
+    fee_payer_minimum_lamports: Annotated[
+        int, _meta("What a fee payer keeps, all live transactions landed; below it nothing is issued.", ge=0)
+    ] = 50_000_000
+    reclaim_interval_seconds: Annotated[int, _meta("How often rent that may be taken back is looked for.", ge=1)] = 60
+    reclaim_patience_seconds: Annotated[
+        int, _meta("Rent waits this long for a full batch; then it is taken back in a smaller one.", ge=0)
+    ] = 86_400
+    reclaim_margin_blocks: Annotated[
+        int, _meta("Blocks past the last valid one of a group before its rent is taken back.", ge=0)
+    ] = 32
+    trusted_proxies: Annotated[
+        tuple[str, ...], _meta("Addresses or networks of our own proxies, comma separated: their word is taken.")
+    ] = ()
+    forwarded_header: Annotated[
+        Literal["x-forwarded-for", "forwarded"],
+        _meta("The header in which our proxies tell the client's address; the other one is not read."),
+    ] = "x-forwarded-for"
+
+    # Screening and prices
+    trm_url: Annotated[str, _meta("TRM's API.")] = "https://api.trmlabs.com"
+    trm_api_key: Annotated[str, _meta("TRM's API key.", secret=True)]
+    trm_risk_level: Annotated[
+        int, _meta("Lowest risk level that is screened out (10 is high, 15 severe).", ge=1, le=15)
+    ] = 5
+    trm_timeout_seconds: Annotated[int, _meta("Longest one screening may take.", ge=1, le=60)] = 5
+    price_url: Annotated[str, _meta("CoinGecko's API.")] = "https://api.coingecko.com"
+    price_timeout_ms: Annotated[int, _meta("Longest a payment session waits for a price.", ge=50, le=5_000)] = 800
+    price_age_seconds: Annotated[int, _meta("Oldest price that is used for a quote.", ge=10, le=3_600)] = 300
+    price_cache_seconds: Annotated[
+        int, _meta("How long a price is used before it is asked for again.", ge=0, le=600)
+    ] = 30
+
+    # Secrets at rest
+    token_keys: Annotated[
+        tuple[str, ...],
+        _meta("Hex keys of 32 bytes that seal Shopify's tokens: the first seals, all open.", secret=True, min_length=1),
+    ]
+
+    # Jobs
+    job_poll_ms: Annotated[
+        int, _meta("Longest nap between two looks for due jobs, should a notification get lost.", ge=20, le=60_000)
+    ] = 1_000
+    job_workers: Annotated[int, _meta("Jobs one worker process runs at once.", ge=1, le=500)] = 16
+    job_lease_seconds: Annotated[
+        int, _meta("How long a job is one worker's alone; longer than a call may take.", ge=30)
+    ] = 60
+
+    # Seen
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _meta("Least severe log line.")] = "info"
+    worker_metrics_port: Annotated[
+        int, _meta("Port on which a worker answers /metrics, on SETTLE_HOST; 0: none.", ge=0, le=65535)
+    ] = 0
+    sentry_dsn: Annotated[str, _meta("Sentry project; empty: off.", secret=True)] = ""
+
+    # The sandbox only; production refuses to start with any of them
+    sandbox_url: Annotated[str, _meta("Origin of the outside world in a box.", sandbox=True)] = ""
+    clock_file: Annotated[str, _meta("File with the virtual clock's offset in seconds.", sandbox=True)] = ""
+    seed_merchant: Annotated[
+        str,
+        _meta("JSON of a merchant that `settle migrate` inserts, percent-encoded or not.", secret=True, sandbox=True),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        if self.environment == "production":
+            problems = [variable(name) for name in names(sandbox=True) if getattr(self, name)]
+            if problems:
+                raise SettingsInvalid(problem=f"{', '.join(problems)} may only be set in the sandbox")
+            if not self.public_url.startswith("https://"):
+                raise SettingsInvalid(problem=f"{variable('public_url')} must start with https:// in production")
+        if self.job_lease_seconds <= 2 * self.shopify_timeout_seconds:
+            raise SettingsInvalid(
+                problem=f"{variable('job_lease_seconds')} must be more than twice {variable('shopify_timeout_seconds')}"
+            )
+        for proxy in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError as error:
+                raise SettingsInvalid(problem=f"{variable('trusted_proxies')}: {error}") from None
+        if self.test_rpc_urls and not self.test_fee_payer:
+            raise SettingsInvalid(problem=f"{variable('test_fee_payer')} is missing for {variable('test_rpc_urls')}")
+
+    def __repr__(self) -> str:
+        hidden = names(secret=True)
+        shown = (f"{name}={'***' if name in hidden else repr(getattr(self, name))}" for name in self.__struct_fields__)
+        return f"Settings({', '.join(shown)})"
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def _fields() -> dict[str, msgspec.inspect.Field]:
+    info = msgspec.inspect.type_info(Settings)
+    assert isinstance(info, msgspec.inspect.StructType)
+    return {field.name: field for field in info.fields}
+
+
+def describe(field: msgspec.inspect.Field) -> tuple[str, dict[str, bool], msgspec.inspect.Type]:
+    """Description, marks and type of a setting."""
+    kind = field.type
+    assert isinstance(kind, msgspec.inspect.Metadata)
+    assert kind.extra_json_schema is not None
+    assert kind.extra is not None
+    return kind.extra_json_schema["description"], kind.extra, kind.type
+
+
+def names(**marks: bool) -> set[str]:
+    """The settings that carry all of these marks (`secret`, `sandbox`)."""
+    found = set()
+    for name, field in _fields().items():
+        _, has, _ = describe(field)
+        if all(has[mark] == wanted for mark, wanted in marks.items()):
+            found.add(name)
+    return found
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings. Raises SettingsInvalid, which names each variable but never shows a secret's value."""
+    fields = _fields()
+    given: dict[str, Any] = {}
+    for name, field in fields.items():
+        text = environment.get(variable(name), "")
+        if text == "":
+            if field.required:
+                raise SettingsInvalid(problem=f"{variable(name)} is missing")
+            continue
+        _, _, kind = describe(field)
+        is_list = isinstance(kind, msgspec.inspect.VarTupleType)
+        given[name] = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
+    try:
+        return msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        problem = str(error)
+        for name in fields:
+            problem = problem.replace(f"$.{name}", variable(name))
+        raise SettingsInvalid(problem=problem) from None
+
+
+def unknown(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Variables that carry our prefix but are no setting: most likely misspelt."""
+    known = {variable(name) for name in _fields()}
+    return sorted(key for key in environment if key.startswith(PREFIX) and key not in known)
+
+
+def example() -> str:
+    """The text of .env.example: every setting with its meaning and default."""
+    lines = [
+        "# Every setting of Settle, generated from app/settings.py by `settle settings`. The values are the defaults.",
+        "",
+    ]
+    for name, field in _fields().items():
+        description, marks, _ = describe(field)
+        notes = [note for note, on in (("secret", marks["secret"]), ("sandbox only", marks["sandbox"])) if on]
+        if field.required:
+            notes.insert(0, "required")
+        lines.append(f"# {description}" + (f" ({', '.join(notes)})" if notes else ""))
+        default = "" if field.required else field.default
+        value = ",".join(default) if isinstance(default, tuple) else str(default)
+        lines += [f"{'' if field.required else '# '}{variable(name)}={value}", ""]
+    return "\n".join(lines)

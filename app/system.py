@@ -1,0 +1,82 @@
+"""Everything a door or a worker needs, made once per process from the settings."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import httpx
+
+from app.clock import Clock, make_clock
+from app.clusters import ClusterParts, make_clusters
+from app.database import Database
+from app.keyring import KeyRing
+from app.merchants import MerchantDirectory
+from app.payments.intake import Intake
+from app.prices.board import PriceBoard
+from app.prices.coingecko import CoinGecko
+from app.records import Cluster
+from app.screening.screener import Screener
+from app.screening.trm import TrmScreener
+from app.settings import Settings
+from app.shopify.client import ShopifyClient
+
+
+@dataclass(frozen=True)
+class System:
+    settings: Settings
+    clock: Clock
+    database: Database
+    clusters: Mapping[Cluster, ClusterParts]
+    merchants: MerchantDirectory
+    intake: Intake
+    screener: Screener
+    prices: PriceBoard
+    shopify: ShopifyClient
+    keyring: KeyRing
+    _http: tuple[httpx.AsyncClient, ...]
+
+    @classmethod
+    async def open(cls, settings: Settings, *, on_query: Callable[[str], None] | None = None) -> Self:
+        """Connect to the database and make the clients; nothing outside is called yet. `on_query`: see Database."""
+        clock = make_clock(settings.clock_file)
+        database = await Database.connect(
+            settings.database_url,
+            max_size=settings.database_pool_size,
+            command_timeout_seconds=settings.database_timeout_seconds,
+            on_query=on_query,
+        )
+        clusters = make_clusters(settings)
+        # One client per host, each with its own limits; nothing here retries by itself.
+        trm = _client(settings.trm_url, settings.trm_timeout_seconds)
+        prices = _client(settings.price_url, 10)
+        shopify = _client("", settings.shopify_timeout_seconds)
+        return cls(
+            settings=settings,
+            clock=clock,
+            database=database,
+            clusters=clusters,
+            merchants=MerchantDirectory(database, clusters),
+            intake=Intake(database),
+            screener=TrmScreener(trm, settings.trm_api_key, settings.trm_risk_level, settings.trm_timeout_seconds),
+            prices=PriceBoard(
+                CoinGecko(prices),
+                clock,
+                cache_seconds=settings.price_cache_seconds,
+                age_seconds=settings.price_age_seconds,
+            ),
+            shopify=ShopifyClient(shopify, settings.shopify_url, settings.shopify_timeout_seconds),
+            keyring=KeyRing(settings.token_keys),
+            _http=(trm, prices, shopify),
+        )
+
+    async def close(self) -> None:
+        for client in self._http:
+            await client.aclose()
+        for cluster in self.clusters.values():
+            await cluster.close()
+        await self.database.close()
+
+
+def _client(base_url: str, timeout_seconds: float) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
+    return httpx.AsyncClient(base_url=base_url, timeout=timeout_seconds, limits=limits, trust_env=False)

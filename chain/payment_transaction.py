@@ -1,0 +1,118 @@
+"""The one transaction that Settle issues: single-use account, memo, transfer. Its caller chooses only who pays."""
+
+import struct
+from dataclasses import dataclass
+
+from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
+from solders.hash import Hash
+from solders.instruction import AccountMeta, Instruction
+from solders.message import Message
+from solders.pubkey import Pubkey
+from solders.system_program import CreateAccountWithSeedParams, create_account_with_seed
+
+from chain.errors import OwnAddress
+from chain.fee_payer import FeePayer
+from chain.programs import MAX_TRANSACTION_BYTES, MEMO_PROGRAM, SYSTEM_PROGRAM, TOKEN_PROGRAM, TRANSFER_CHECKED_TAG
+from chain.single_use import SingleUse
+
+SIGNATURES = 2
+_EMPTY_SIGNATURE = bytes(64)
+_TRANSFER_CHECKED = struct.Struct("<BQB")
+
+
+@dataclass(frozen=True, slots=True)
+class TransferPlan:
+    """Everything that a transaction says. Amounts in base units of the mint, `compute_unit_price` in micro-lamports.
+
+    `source` and `destination` are token accounts, `wallet` is the customer. `rent_lamports` is what an account of 0
+    bytes must hold.
+    """
+
+    fee_payer: Pubkey
+    single_use: SingleUse
+    rent_lamports: int
+    wallet: Pubkey
+    source: Pubkey
+    destination: Pubkey
+    mint: Pubkey
+    decimals: int
+    amount: int
+    memo: str
+    reference: Pubkey
+    blockhash: Hash
+    compute_unit_limit: int
+    compute_unit_price: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTransaction:
+    """`signature` (base58) is the transaction's id; `wire` lacks only the customer's signature."""
+
+    signature: str
+    wire: bytes
+
+
+def build_message(plan: TransferPlan) -> Message:
+    """The legacy message of a plan.
+
+    Raises OwnAddress when the customer is the fee payer (one signature would do, and it would be ours), ValueError for
+    a plan that can not be meant: another base than the fee payer, nothing to pay.
+    """
+    if plan.wallet == plan.fee_payer:
+        raise OwnAddress
+    if plan.single_use.base != plan.fee_payer:
+        raise ValueError("the base of the single-use account must be the fee payer, or a third signature is needed")
+    if plan.amount <= 0:
+        raise ValueError("a transfer moves at least one base unit")
+    instructions = [
+        set_compute_unit_limit(plan.compute_unit_limit),
+        set_compute_unit_price(plan.compute_unit_price),
+        _create_single_use(plan),
+        Instruction(MEMO_PROGRAM, plan.memo.encode(), []),
+        _transfer_checked(plan),
+    ]
+    return Message.new_with_blockhash(instructions, plan.fee_payer, plan.blockhash)
+
+
+async def issue_transaction(plan: TransferPlan, fee_payer: FeePayer) -> SignedTransaction:
+    """Build and sign a plan; the customer's signature stays empty.
+
+    Raises what build_message raises, ValueError when the fee payer is another one or the transaction is larger than 800
+    bytes.
+    """
+    if fee_payer.address != plan.fee_payer:
+        raise ValueError("the plan names another fee payer")
+    message = bytes(build_message(plan))
+    signature = await fee_payer.sign(message)
+    wire = b"".join((bytes([SIGNATURES]), bytes(signature), _EMPTY_SIGNATURE, message))
+    if len(wire) > MAX_TRANSACTION_BYTES:
+        raise ValueError(f"the transaction has {len(wire)} bytes, at most {MAX_TRANSACTION_BYTES} are allowed")
+    return SignedTransaction(str(signature), wire)
+
+
+def _create_single_use(plan: TransferPlan) -> Instruction:
+    return create_account_with_seed(
+        CreateAccountWithSeedParams(
+            from_pubkey=plan.fee_payer,
+            to_pubkey=plan.single_use.address,
+            base=plan.single_use.base,
+            seed=plan.single_use.seed,
+            lamports=plan.rent_lamports,
+            space=0,
+            owner=SYSTEM_PROGRAM,
+        )
+    )
+
+
+def _transfer_checked(plan: TransferPlan) -> Instruction:
+    return Instruction(
+        TOKEN_PROGRAM,
+        _TRANSFER_CHECKED.pack(TRANSFER_CHECKED_TAG, plan.amount, plan.decimals),
+        [
+            AccountMeta(plan.source, is_signer=False, is_writable=True),
+            AccountMeta(plan.mint, is_signer=False, is_writable=False),
+            AccountMeta(plan.destination, is_signer=False, is_writable=True),
+            AccountMeta(plan.wallet, is_signer=True, is_writable=False),
+            AccountMeta(plan.reference, is_signer=False, is_writable=False),
+        ],
+    )

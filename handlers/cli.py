@@ -1,0 +1,203 @@
+"""The command line, `settle`."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+
+from app.clock import make_clock
+from app.coherence import check_chain, check_records
+from app.doctor import examine
+from app.errors import SettleError
+from app.logs import configure_logs
+from app.migrations import migrate as apply_migrations
+from app.payments.resend import resend_stuck
+from app.reporting import configure_reporting
+from app.seeding import seed_merchant
+from app.settings import Settings, example, load
+from app.system import System
+from chain.errors import ChainError
+from handlers.serving import serve as serve_doors
+from handlers.working import work
+
+cli = typer.Typer(
+    help="Settle: Solana Pay for Shopify, self-hosted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Entry point: an error of ours is one sentence, not a traceback."""
+    try:
+        cli()
+    except (SettleError, ChainError) as error:
+        typer.echo(f"settle: {error}", err=True)
+        sys.exit(1)
+
+
+def _run(task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(task())
+
+
+async def _until_stopped(settings: Settings, part: Callable[[System, asyncio.Event], Awaitable[None]]) -> None:
+    """Run a part of the system until SIGTERM or SIGINT, which let it finish what it has begun."""
+    configure_logs(settings.log_level)
+    configure_reporting(settings.sentry_dsn, settings.environment)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    system = await System.open(settings)
+    try:
+        await part(system, stop)
+    finally:
+        await system.close()
+
+
+@cli.command()
+def serve() -> None:
+    """Serve both doors: the public one and Shopify's, with mutual TLS."""
+    settings = load()
+    _run(lambda: _until_stopped(settings, serve_doors))
+
+
+@cli.command()
+def worker() -> None:
+    """Run the jobs and watch the chain."""
+    settings = load()
+    _run(lambda: _until_stopped(settings, work))
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database up to date; in the sandbox, insert its demo merchant."""
+    settings = load()
+
+    async def task() -> None:
+        applied = await apply_migrations(settings.database_url)
+        typer.echo(f"applied: {', '.join(applied)}" if applied else "nothing to apply")
+        if await seed_merchant(settings):
+            typer.echo("the sandbox's merchant is there")
+
+    configure_logs("warning")
+    _run(task)
+
+
+@cli.command()
+def doctor() -> None:
+    """Look at everything Settle needs; say what is wrong and how to mend it."""
+    settings = load()
+    problems = 0
+
+    async def task() -> None:
+        nonlocal problems
+        async for finding in examine(settings):
+            if finding.problem is None:
+                typer.echo(f"ok       {finding.subject}")
+            else:
+                problems += 1
+                problem = finding.problem.removesuffix(".")
+                typer.echo(f"PROBLEM  {finding.subject}: {problem}. {finding.remedy}")
+
+    configure_logs("error")
+    _run(task)
+    if problems:
+        raise typer.Exit(1)
+
+
+@cli.command()
+def check(
+    chain: Annotated[
+        bool, typer.Option("--chain", help="Also read every payment's transaction back from the chain.")
+    ] = False,
+) -> None:
+    """Check the invariants over all records: exit 1 and a line each where one is broken."""
+    settings = load()
+    violations = 0
+
+    async def task() -> None:
+        nonlocal violations
+        system = await System.open(settings)
+        try:
+            for checker in (check_records, check_chain) if chain else (check_records,):
+                async for violation in checker(system):
+                    violations += 1
+                    typer.echo(
+                        json.dumps(
+                            {"invariant": violation.invariant, "record": violation.record, "problem": violation.problem}
+                        )
+                    )
+        finally:
+            await system.close()
+        typer.echo(f"{violations} violations at {make_clock(settings.clock_file).now():%Y-%m-%d %H:%M:%S} UTC")
+
+    configure_logs("error")
+    _run(task)
+    if violations:
+        raise typer.Exit(1)
+
+
+@cli.command()
+def resend(
+    payment: Annotated[str | None, typer.Option(help="Only this payment (its id in the page's address).")] = None,
+) -> None:
+    """Tell Shopify again of stuck payments whose money is there: the same mutation, on a new ladder."""
+    settings = load()
+
+    async def task() -> None:
+        system = await System.open(settings)
+        try:
+            sent = await resend_stuck(system, payment)
+        finally:
+            await system.close()
+        typer.echo("\n".join([*sent, f"{len(sent)} payments sent again"]))
+
+    configure_logs("error")
+    _run(task)
+
+
+@cli.command()
+def settings() -> None:
+    """Print every setting with its meaning and default: the text of .env.example."""
+    typer.echo(example(), nl=False)
+
+
+@cli.command()
+def sandbox(
+    port: Annotated[int, typer.Option(help="The outside world: store, devnet, screening, prices, wallets.")] = 8000,
+    app_port: Annotated[int, typer.Option(help="Settle's public door.")] = 8001,
+    shopify_port: Annotated[int, typer.Option(help="Settle's door for Shopify (TLS).")] = 8443,
+    data: Annotated[Path, typer.Option(help="Folder of all state; a second start continues there.")] = Path(".sandbox"),
+    outside_only: Annotated[
+        bool,
+        typer.Option(
+            "--outside-only", help="Only the outside world and the database; Settle joins with DATA/sandbox.env."
+        ),
+    ] = False,
+    slot_ms: Annotated[int, typer.Option(help="Length of a slot of the local devnet.")] = 400,
+) -> None:
+    """Start the outside world in a box, and Settle in it."""
+    # Imported here: production has none of what the sandbox needs.
+    from app.sandbox.command import run_sandbox
+
+    code = run_sandbox(
+        port=port,
+        app_port=app_port,
+        shopify_port=shopify_port,
+        data=data,
+        outside_only=outside_only,
+        slot_ms=slot_ms,
+    )
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    main()

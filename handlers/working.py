@@ -1,0 +1,29 @@
+"""The worker process: runs the jobs and watches the chain."""
+
+import asyncio
+
+from prometheus_client import start_http_server
+
+from app.health import watch_balances
+from app.jobs.worker import Worker
+from app.logs import get_logger
+from app.payments.expiry import Expiry
+from app.payments.reclaim import Reclaimer
+from app.payments.watcher import Watcher
+from app.system import System
+
+
+async def work(system: System, stop: asyncio.Event) -> None:
+    """Work until `stop` is set, then finish the jobs that were begun. An error stops all parts: better restarted."""
+    get_logger().info("worker_started", clusters=sorted(system.clusters))
+    if system.settings.worker_metrics_port:
+        start_http_server(system.settings.worker_metrics_port, system.settings.host)
+    parts = [Worker(system).run(stop), watch_balances(system, stop)]
+    parts += [Watcher(system, cluster).run(stop) for cluster in system.clusters.values()]
+    parts += [Reclaimer(system, cluster).run(stop) for cluster in system.clusters.values()]
+    parts += [Expiry(system, cluster).run(stop) for cluster in system.clusters.values()]
+    parts += [cluster.node.watch(stop, system.settings.node_check_ms / 1000) for cluster in system.clusters.values()]
+    async with asyncio.TaskGroup() as group:
+        for part in parts:
+            group.create_task(part)
+    get_logger().info("worker_stopped")

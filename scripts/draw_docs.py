@@ -1,0 +1,176 @@
+"""Draws the parts of the documents that the code knows better: diagrams and tables between markers.
+
+`python -m scripts.draw_docs` writes them anew; tests/unit/test_docs.py fails while one differs from the code.
+A block stands between `<!-- drawn: NAME -->` and `<!-- end: NAME -->`.
+"""
+
+import ast
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import app
+import handlers
+from app.errors import SettleError
+from app.payments.lifecycle import BIRTHS, FINAL, MOVES
+from app.records import PaymentStatus
+from app.sandbox import prices, trm
+from app.sandbox.devnet.devnet import CLUSTER_FAULTS
+from app.sandbox.devnet.node import NODE_FAULTS
+from app.sandbox.faults import TRANSPORT
+from app.sandbox.store import switches
+from chain.errors import ChainError, NodeError, Refused, Unverified
+
+E = TypeVar("E", bound=Exception)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# What handlers/requests.py answers when no error of ours says more.
+DOOR_REASONS = {
+    "busy": ("503", "Something went wrong on our side. Nothing is lost; please try again. (The database is busy.)"),
+    "http_error": ("as sent", "What the web framework says, such as Method Not Allowed."),
+    "internal_error": (
+        "500",
+        "Something went wrong on our side. Nothing is lost; please try again. (A bug; it is reported.)",
+    ),
+}
+# Modules whose errors no door answers with, and where they are met instead.
+ELSEWHERE = {
+    "app.keyring": "worker's log",
+    **dict.fromkeys(("app.migrations", "app.seeding", "app.settings", "handlers.serving"), "command line"),
+}
+
+
+def draw_lifecycle() -> str:
+    """The payment's lifecycle as a state diagram, from the table that the code moves by, and what each status means."""
+    lines = ["```mermaid", "stateDiagram-v2"]
+    lines += [f"    [*] --> {status}" for status in PaymentStatus if status in BIRTHS]
+    for status in PaymentStatus:
+        lines += [f"    {status} --> {target}" for target in PaymentStatus if target in MOVES[status]]
+    lines += [f"    {status} --> [*]" for status in PaymentStatus if status in FINAL]
+    meanings = read_enum("PaymentStatus")
+    lines += ["```", "", "| status | meaning |", "|---|---|"]
+    return "\n".join([*lines, *(f"| `{status}` | {meanings[status]} |" for status in PaymentStatus)])
+
+
+def draw_exceptions() -> str:
+    """What can be unusual about a payment, beside its status."""
+    rows = [f"| `{value}` | {meaning} |" for value, meaning in read_enum("PaymentException").items()]
+    return "\n".join(["| exception | meaning |", "|---|---|", *rows])
+
+
+def read_enum(name: str) -> dict[str, str]:
+    """An enum's values and what the schema says of each."""
+    schema = (ROOT / "prisma" / "schema.prisma").read_text()
+    found = re.search(rf"^enum {name} \{{(.*?)^\}}", schema, re.MULTILINE | re.DOTALL)
+    assert found, name
+    return {value: meaning for meaning, value in re.findall(r"/// (.+)\n  (\w+)", found[1])}
+
+
+def draw_metrics() -> str:
+    """Every metric of app/metrics.py."""
+    rows = [
+        f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in labels)} | {meaning} |"
+        for name, kind, labels, meaning in read_metrics()
+    ]
+    return "\n".join(["| metric | kind | labels | what it says |", "|---|---|---|---|", *rows])
+
+
+def read_metrics() -> Iterator[tuple[str, str, list[str], str]]:
+    """Name, kind, labels and meaning of each metric, as they are written down."""
+    tree = ast.parse((ROOT / "app" / "metrics.py").read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Counter", "Gauge", "Histogram"):
+            name, meaning, *labels = map(ast.literal_eval, node.args)
+            yield name, ast.unparse(node.func).lower(), labels[0] if labels else [], meaning
+
+
+def draw_reasons() -> str:
+    """Every reason code, with where it is met, its HTTP status and its sentence."""
+    rows = [f"| `{code}` | {place} | {status} | {sentence} |" for code, (place, status, sentence) in read_reasons()]
+    return "\n".join(["| reason | met in | HTTP | sentence |", "|---|---|---|---|", *rows])
+
+
+def read_reasons() -> list[tuple[str, tuple[str, str, str]]]:
+    """Reason codes in order, each with where it is met, its HTTP status and its sentence."""
+    for package in (app, handlers):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.startswith("app.sandbox"):
+                importlib.import_module(module.name)
+    found = {code: ("door", status, sentence) for code, (status, sentence) in DOOR_REASONS.items()}
+    for error in subclasses(SettleError):
+        place = ELSEWHERE.get(error.__module__, "door")
+        found[error.reason] = (place, str(error.status) if place == "door" else "", sentence_of(error))
+    for problem in subclasses(ChainError):
+        if hasattr(problem, "reason"):
+            found[str(problem.reason)] = (*place_of(problem), sentence_of(problem))
+    return sorted(found.items())
+
+
+def place_of(problem: type[ChainError]) -> tuple[str, str]:
+    """Where an error of the chain side is met, and its HTTP status."""
+    if issubclass(problem, Refused):
+        return "transaction request", "400"
+    if issubclass(problem, Unverified):
+        return "log, `issued_transactions.error`", ""
+    return ("log, metrics" if issubclass(problem, NodeError) else "command line"), ""
+
+
+def subclasses(parent: type[E]) -> Iterator[type[E]]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from subclasses(child)
+
+
+def sentence_of(error: type[Exception]) -> str:
+    return " ".join((error.__doc__ or "").split()).replace("|", "\\|")
+
+
+def draw_faults() -> str:
+    """Every fault switch by target."""
+    targets: Mapping[str, Mapping[str, str]] = {
+        "every target": TRANSPORT,
+        "`prices`": prices.KINDS,
+        "`rpc`, `rpc-b`, `rpc-test`": NODE_FAULTS,
+        "`rpc`, `rpc-test`": CLUSTER_FAULTS,
+        "`shopify`": switches.KINDS,
+        "`trm`": trm.KINDS,
+    }
+    rows = [
+        f"| {target} | `{fault}` | {meaning.replace('|', chr(92) + '|')} |"
+        for target, kinds in targets.items()
+        for fault, meaning in kinds.items()
+    ]
+    return "\n".join(["| target | fault | what it does |", "|---|---|---|", *rows])
+
+
+BLOCKS: dict[tuple[str, str], Callable[[], str]] = {
+    ("README.md", "lifecycle"): draw_lifecycle,
+    ("docs/operating.md", "exceptions"): draw_exceptions,
+    ("docs/operating.md", "metrics"): draw_metrics,
+    ("docs/api.md", "reasons"): draw_reasons,
+    ("docs/sandbox.md", "faults"): draw_faults,
+}
+
+
+def find_block(text: str, name: str) -> re.Match[str]:
+    """The block between its markers. Raises ValueError when there is none."""
+    found = re.search(rf"(<!-- drawn: {name} -->\n)(.*?)(<!-- end: {name} -->)", text, re.DOTALL)
+    if found is None:
+        raise ValueError(f"there is no block {name}")
+    return found
+
+
+def main() -> None:
+    for (file, name), draw in BLOCKS.items():
+        path = ROOT / file
+        text = path.read_text()
+        block = find_block(text, name)
+        path.write_text(f"{text[: block.start(2)]}{draw()}\n{text[block.end(2) :]}")
+
+
+if __name__ == "__main__":
+    main()

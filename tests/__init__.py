@@ -1,0 +1,1 @@
+"""The tests, foldered by how real they are: unit, integration, acceptance, chaos, fuzz, bench."""

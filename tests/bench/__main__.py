@@ -1,0 +1,46 @@
+"""`make bench`: measure, and print one table. Arguments choose from: building door request resolving."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+
+from app.logs import configure_logs
+from tests.bench.building import measure_building
+from tests.bench.door import measure_door
+from tests.bench.figures import Figure, render
+from tests.bench.request import measure_request
+from tests.bench.resolving import measure_resolving
+
+MEASUREMENTS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
+    "building": measure_building,
+    "door": measure_door,
+    "request": measure_request,
+    "resolving": measure_resolving,
+}
+
+
+async def measure(names: list[str]) -> list[Figure]:
+    figures = []
+    for name in names:
+        if sys.stderr.isatty():
+            print(f"measuring {name} ...", file=sys.stderr)
+        figures += await MEASUREMENTS[name]()
+    return figures
+
+
+def main() -> int:
+    """0: every target is met. 1: one is missed. 2: there is no such measurement."""
+    names = sys.argv[1:] or list(MEASUREMENTS)
+    if unknown := set(names) - set(MEASUREMENTS):
+        print(
+            f"no such measurement: {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}", file=sys.stderr
+        )
+        return 2
+    configure_logs("error")
+    figures = asyncio.run(measure(names))
+    print(render(figures))
+    return 0 if all(figure.is_met for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Shopify's door: how many payment sessions a second, compared with a server that only inserts; and its queries."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app.seeding import seed_merchant
+from tests.bench import ground
+from tests.bench.figures import Figure, Target, figure_of_count, figure_of_ratio
+from tests.house import SHOP, free_port, make_settings, open_house, session_body
+
+CONNECTIONS = 32
+ROUNDS = 7
+ROUND_SECONDS = 2.5
+SESSIONS_COUNTED = 20
+
+
+async def measure_door() -> list[Figure]:
+    with ground.folder() as data:
+        async with ground.database(data) as dsn:
+            counts = await count_initiation_queries(dsn, data)
+            settle, bare = await _measure_rates(dsn, data)
+    our_cpu, their_cpu = ([round_["server_us"] for round_ in rounds] for rounds in (settle, bare))
+    best, best_bare = (max(rounds, key=lambda round_: round_["rate"]) for rounds in (settle, bare))
+    return [
+        figure_of_ratio(
+            "POST /shopify/payment, 32 connections: rate of Settle / of the one INSERT",
+            [round_["rate"] for round_ in settle],
+            [round_["rate"] for round_ in bare],
+            Target(0.5, at_least=True),
+            note=f"{best['rate']:.0f}/s, p99 {best['p99_ms']:.0f} ms / {best_bare['rate']:.0f}/s, "
+            f"p99 {best_bare['p99_ms']:.0f} ms",
+        ),
+        figure_of_ratio(
+            "  processor time of the server process per request",
+            our_cpu,
+            their_cpu,
+            note=f"{min(our_cpu):.0f} us / {min(their_cpu):.0f} us",
+        ),
+        figure_of_count("queries per initiation", counts, Target(2), note=f"{counts[-1]} when the merchant is known"),
+    ]
+
+
+async def count_initiation_queries(dsn: str, data: Path) -> list[int]:
+    """Statements sent to the database by each of some payment sessions, the first one of the merchant's included.
+
+    What the driver asks once per connection (the types of enums, while it prepares a statement) is not among them.
+    """
+    counts = []
+    async with open_house(make_settings(dsn, data)) as house:
+        # Opens the connection and prepares its statements; from then on the merchant only has to be read again.
+        (await house.post_session(session_body())).raise_for_status()
+        house.system.merchants.forget(SHOP)
+        for _ in range(SESSIONS_COUNTED):
+            before = len(house.queries)
+            (await house.post_session(session_body())).raise_for_status()
+            counts.append(len(house.queries) - before)
+    return counts
+
+
+async def _measure_rates(dsn: str, data: Path) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    """Settle's rounds and the other's, in turns; the one that is not asked waits."""
+    # No node is there, and none is needed.
+    settings = make_settings(dsn, data, snapshot_refresh_ms=60_000)
+    bare_settings = msgspec.structs.replace(settings, shopify_port=free_port(), public_port=free_port())
+    await seed_merchant(settings)
+    with ExitStack() as stack:
+        servers = []
+        for name, command, its in (
+            ("settle", ground.settle("serve"), settings),
+            ("bare", ground.module("tests.bench.bare_door"), bare_settings),
+        ):
+            log = data / f"{name}.log"
+            running = stack.enter_context(ground.process(command, ground.environment_of(its), log))
+            await ground.wait_for_port(its.shopify_port, running, log)
+            servers.append((running.pid, its.shopify_port))
+        ask = stack.enter_context(_load_generator(data / "tls"))
+        for pid, port in servers:  # connections are opened, statements prepared
+            _run_round(ask, pid, port, 1)
+        rounds: tuple[list[dict[str, float]], list[dict[str, float]]] = ([], [])
+        for turn in range(ROUNDS):
+            order = (0, 1) if turn % 2 == 0 else (1, 0)
+            for which in order:
+                rounds[which].append(_run_round(ask, *servers[which], ROUND_SECONDS))
+    return rounds
+
+
+def _run_round(ask: Any, pid: int, port: int, seconds: float) -> dict[str, float]:
+    before = ground.cpu_seconds(pid)
+    result: dict[str, float] = ask({"port": port, "connections": CONNECTIONS, "seconds": seconds})
+    if result["failed"]:
+        raise RuntimeError(f"{result['failed']:.0f} requests failed")
+    return result | {"server_us": (ground.cpu_seconds(pid) - before) / result["requests"] * 1e6}
+
+
+@contextmanager
+def _load_generator(tls: Path) -> Iterator[Any]:
+    command = ground.module("tests.bench.load", str(tls))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        stdin, stdout = running.stdin, running.stdout
+
+        def ask(order: dict[str, float]) -> dict[str, float]:
+            stdin.write(json.dumps(order) + "\n")
+            stdin.flush()
+            answer: dict[str, float] = json.loads(stdout.readline())
+            return answer
+
+        try:
+            yield ask
+        finally:
+            stdin.close()
+            running.wait(10)

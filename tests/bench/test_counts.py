@@ -1,0 +1,17 @@
+"""What the measurements count, not time: it holds on any machine, so `make test` proves it."""
+
+from pathlib import Path
+
+from tests.bench.door import count_initiation_queries
+from tests.bench.request import run_request_process
+
+
+async def test_an_initiation_sends_at_most_two_queries(database_url: str, tmp_path: Path) -> None:
+    counts = await count_initiation_queries(database_url, tmp_path)
+    assert max(counts) <= 2
+    assert counts[-1] == 1
+
+
+async def test_a_warm_transaction_request_makes_one_rpc_call(database_url: str, tmp_path: Path) -> None:
+    measured = await run_request_process(database_url, tmp_path, rounds=1)
+    assert measured["rpc"] == [1]

@@ -1,0 +1,116 @@
+"""The whole system in this process: the outside world, both doors and the worker, on free ports, over real sockets."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app.coherence import Violation, check_chain, check_records
+from app.sandbox.serving import serving
+from app.sandbox.world import Ports, World
+from app.settings import load
+from handlers.working import work
+from tests.house import House, free_port, open_house
+from tests.waiting import wait_until
+
+
+@dataclass(frozen=True)
+class Box:
+    """The world and the house in it; `outside` is a client of the world's control calls (design section 7)."""
+
+    world: World
+    house: House
+    outside: httpx.AsyncClient
+
+    async def checkout(self, amount: str = "12.34", currency: str = "USD", **more: Any) -> dict[str, Any]:
+        """Open a checkout; its session is sent over mutual TLS. Adds our id as `payment`, and the link."""
+        answer = await self.outside.post("/sandbox/checkouts", json={"amount": amount, "currency": currency, **more})
+        assert answer.status_code == 201, answer.text
+        checkout: dict[str, Any] = answer.json()
+        checkout["payment"] = checkout["redirect_url"].rpartition("/")[2]
+        checkout["link"] = f"solana:{self.house.settings.public_url}/transactions/payment/{checkout['payment']}"
+        return checkout
+
+    async def wallet(self, usdc: str = "100", **more: Any) -> str:
+        answer = await self.outside.post("/sandbox/wallets", json={"usdc": usdc, **more})
+        assert answer.status_code == 201, answer.text
+        address: str = answer.json()["address"]
+        return address
+
+    async def pay(self, wallet: str, link: str) -> httpx.Response:
+        return await self.outside.post(f"/sandbox/wallets/{wallet}/pay", json={"link": link})
+
+    async def fault(self, target: str, fault: str, **more: Any) -> None:
+        answer = await self.outside.post("/sandbox/faults", json={"target": target, "fault": fault, **more})
+        assert answer.status_code < 300, answer.text
+
+    async def mend(self) -> None:
+        await self.outside.delete("/sandbox/faults")
+
+    async def advance(self, seconds: int) -> None:
+        answer = await self.outside.post("/sandbox/clock", json={"advance_seconds": seconds})
+        assert answer.status_code == 200, answer.text
+
+    async def at_shopify(self, checkout: dict[str, Any]) -> dict[str, Any]:
+        """What Shopify knows of a checkout."""
+        known: dict[str, Any] = (await self.outside.get(f"/sandbox/checkouts/{checkout['id']}")).json()
+        return known
+
+    async def status(self, checkout: dict[str, Any]) -> dict[str, Any]:
+        """What the customer's page knows."""
+        answer: dict[str, Any] = (await self.house.public.get(f"/pay/{checkout['payment']}/status")).json()
+        return answer
+
+    async def until_status(self, checkout: dict[str, Any], status: str, seconds: float = 20) -> dict[str, Any]:
+        """Wait until our payment is in this status; returns what its page knows then."""
+
+        async def reached() -> dict[str, Any] | None:
+            found = await self.status(checkout)
+            return found if found["status"] == status else None
+
+        found = await wait_until(reached, seconds, f"{checkout['payment']} is {status}")
+        assert found is not None
+        return found
+
+    async def violations(self) -> list[Violation]:
+        """What the coherence checker finds, in our records and on the chain."""
+        system = self.house.system
+        found = [violation async for violation in check_records(system)]
+        return found + [violation async for violation in check_chain(system)]
+
+
+@asynccontextmanager
+async def open_box(
+    database_url: str, folder: Path, *, slot_ms: int = 50, worker: bool = True, **changes: Any
+) -> AsyncIterator[Box]:
+    """Start everything on a migrated database; `changes` are settings by name, with WORLD for the world's origin."""
+    changes = {"job_poll_ms": 100, "expiry_poll_ms": 200, **changes}
+    ports = Ports(world=free_port(), app=free_port(), shopify=free_port())
+    world = World(folder, ports, slot_ms=slot_ms)
+    listener = socket.create_server(("127.0.0.1", ports.world))
+    await world.start()
+    try:
+        async with serving(world.app, listener):
+            changed = {name: str(value).replace("WORLD", world.url) for name, value in changes.items()}
+            given = {f"SETTLE_{name.upper()}": value for name, value in changed.items()}
+            settings = load(world.environment(database_url) | given)
+            async with (
+                open_house(settings) as house,
+                httpx.AsyncClient(base_url=world.url, timeout=60, limits=httpx.Limits(max_connections=250)) as outside,
+            ):
+                stop = asyncio.Event()
+                working = asyncio.create_task(work(house.system, stop)) if worker else None
+                try:
+                    yield Box(world, house, outside)
+                finally:
+                    stop.set()
+                    if working is not None:
+                        await working
+    finally:
+        await world.stop()
+        listener.close()

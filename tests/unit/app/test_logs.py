@@ -1,0 +1,95 @@
+"""No secret and no personal datum reaches a log line or Sentry (I9)."""
+
+import json
+import logging
+
+import pytest
+import sentry_sdk
+import structlog
+from sentry_sdk.envelope import Envelope
+from sentry_sdk.transport import Transport
+
+from app.logs import HIDDEN, bound_contextvars, configure_logs, get_logger, scrub
+from app.reporting import configure_reporting
+
+CANARY = "".join(("can", "ary-"))
+
+# Put together at run time: Sentry shows the source around an error, and these lines are source too.
+SECRETS = {
+    "access_token": f"{CANARY}1",
+    "X-Shopify-Access-Token": f"{CANARY}2",
+    "authorization": f"{CANARY}3",
+    "database_url": f"{CANARY}4",
+    "email": f"{CANARY}5",
+    "billing_address": {"line1": f"{CANARY}6"},
+    "nested": [{"fee_payer_key": f"{CANARY}7", "harmless": 1}],
+    "Cookie": f"{CANARY}8",
+    "api_key": f"{CANARY}9",
+}
+
+
+@pytest.fixture
+def clean_logging() -> object:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+
+
+def test_everything_that_is_named_like_a_secret_or_a_person_is_hidden() -> None:
+    scrubbed = scrub(SECRETS)
+    assert CANARY not in json.dumps(scrubbed)
+    assert scrubbed["nested"][0] == {"fee_payer_key": HIDDEN, "harmless": 1}
+
+
+def test_a_log_line_is_json_with_its_action_and_context_and_no_secret(
+    clean_logging: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs("info")
+    with bound_contextvars(payment_id="p1", shopify_request_id="r1", signature="s1"):
+        get_logger().info("payment_moved", to_status="paid", **SECRETS)
+        logging.getLogger("library").warning("plain text")
+    ours, theirs = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert ours["action"] == "payment_moved"
+    assert (ours["payment_id"], ours["shopify_request_id"], ours["signature"]) == ("p1", "r1", "s1")
+    assert theirs["action"] == "plain text"
+    assert CANARY not in json.dumps([ours, theirs])
+
+
+class Catcher(Transport):
+    """Keeps what would be sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[Envelope] = []
+
+    def capture_envelope(self, envelope: Envelope) -> None:
+        self.sent.append(envelope)
+
+
+def test_sentry_gets_the_error_and_no_secret() -> None:
+    catcher = Catcher()
+    configure_reporting("https://key@sentry.invalid/1", "sandbox", transport=catcher)
+    try:
+        with sentry_sdk.isolation_scope() as scope:
+            scope.set_user({"email": SECRETS["email"]})
+            scope.set_extra("token", SECRETS["access_token"])
+            scope.set_context("request_data", SECRETS)
+            sentry_sdk.add_breadcrumb(message="called", data=SECRETS)
+            try:
+                local_secret = CANARY + "local"
+                raise RuntimeError("something broke: " + str(len(local_secret)))
+            except RuntimeError as error:
+                sentry_sdk.capture_exception(error)
+        text = b"".join(envelope.serialize() for envelope in catcher.sent).decode()
+    finally:
+        sentry_sdk.init()
+    assert "something broke" in text
+    assert CANARY not in text
+
+
+def test_sentry_is_off_without_a_dsn() -> None:
+    before = sentry_sdk.get_client()
+    configure_reporting("", "sandbox")
+    assert sentry_sdk.get_client() is before
