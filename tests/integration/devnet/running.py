@@ -69,6 +69,10 @@ class Running:
         """The newest one."""
         return self.devnet.cluster.blockhashes.hash_at(self.devnet.cluster.slot)
 
+    def confirmed_blockhash(self) -> Hash:
+        """One that a preflight at `confirmed` knows already, as it must be in what is handed to a wallet."""
+        return self.devnet.cluster.blockhashes.hash_at(self.devnet.cluster.view.confirmed)
+
     def sign(self, key: Keypair, *instructions: Instruction, blockhash: Hash | None = None) -> VersionedTransaction:
         message = Message.new_with_blockhash(list(instructions), key.pubkey(), blockhash or self.blockhash())
         return VersionedTransaction(message, [key])

@@ -56,7 +56,7 @@ class Shop:
         """A transaction for this customer, signed by these (by default by the fee payer)."""
         pay = self.running.usdc_transfer(customer, self.merchant, 1_000_000, Keypair().pubkey())
         message = Message.new_with_blockhash(
-            [memo("an order"), pay], payer or self.fee_payer.pubkey(), self.running.blockhash()
+            [memo("an order"), pay], payer or self.fee_payer.pubkey(), self.running.confirmed_blockhash()
         )
         return sign_partly(message, *(signers or (self.fee_payer,)))
 
