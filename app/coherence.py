@@ -85,6 +85,12 @@ _QUERIES: tuple[tuple[str, str], ...] = (
         FROM issued_transactions WHERE final = (poll_at IS NOT NULL)""",
     ),
     (
+        "I6",
+        """SELECT id::text AS record, 'an event that nothing processes' AS problem FROM inbox_events e
+        WHERE processed_at IS NULL AND NOT EXISTS (SELECT FROM jobs j
+            WHERE j.record = 'inbox' AND j.record_id = e.id::text AND j.status <> 'done')""",
+    ),
+    (
         "I7",
         """SELECT p.id AS record,
             'its status is ' || p.status || ', its last event says ' || coalesce(e.to_status, 'nothing') AS problem

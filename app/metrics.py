@@ -21,6 +21,9 @@ settles_postponed_total = Counter(
 )
 shopify_calls_total = Counter("settle_shopify_calls_total", "Mutations sent to Shopify.", ["mutation", "outcome"])
 payments_moved_total = Counter("settle_payments_moved_total", "Changes of payment status.", ["to"])
+inbox_events_total = Counter(
+    "settle_inbox_events_total", "Events that came in, new ones and those known already.", ["source", "outcome"]
+)
 jobs_total = Counter("settle_jobs_total", "Tries of jobs by outcome.", ["kind", "outcome"])
 operational_errors_total = Counter("settle_operational_errors_total", "Expected trouble: counted, not paged.", ["kind"])
 quota_refusals_total = Counter("settle_quota_refusals_total", "Transactions refused by a limit or budget.", ["limit"])

@@ -117,6 +117,8 @@ class JobKind(StrEnum):
     payment_resolve = "payment_resolve"
     # Send paymentSessionReject until Shopify acknowledges it.
     payment_reject = "payment_reject"
+    # Process an event of the inbox.
+    inbox_event = "inbox_event"
 
 
 _JOB_KIND = {member.value: member for member in JobKind}
@@ -145,9 +147,23 @@ class RecordKind(StrEnum):
     merchant = "merchant"
     # A row of `payments`.
     payment = "payment"
+    # A row of `inbox_events`; its id as text.
+    inbox = "inbox"
 
 
 _RECORD_KIND = {member.value: member for member in RecordKind}
+
+
+class InboxSource(StrEnum):
+    """Who sends us events."""
+
+    # Helius: something happened on the chain that a fee payer of ours took part in.
+    helius = "helius"
+    # Shopify's webhooks.
+    shopify = "shopify"
+
+
+_INBOX_SOURCE = {member.value: member for member in InboxSource}
 
 
 class Merchant(Record, frozen=True):
@@ -767,6 +783,53 @@ class ShopifyCall(Record, frozen=True):
         )
 
 
+class InboxEvent(Record, frozen=True):
+    """An event that came in from outside, once however often it is delivered; a job processes it (app/inbox.py)."""
+
+    TABLE: ClassVar[str] = "inbox_events"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "source": "inbox_source NOT NULL",
+        "event_id": "text NOT NULL",
+        "topic": "text NOT NULL",
+        "shop": "text",
+        "cluster": "cluster",
+        "payload": "bytea",
+        "received_at": "timestamp(6) with time zone NOT NULL",
+        "processed_at": "timestamp(6) with time zone",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    source: InboxSource
+    # The sender's own id of the event.
+    event_id: str
+    # What kind of event it is, as the sender calls it.
+    topic: str
+    # Whom it is about: a shop (its permanent domain) or a cluster.
+    shop: str | None
+    cluster: Cluster | None
+    # As it came, byte for byte. Empty once it was removed, for privacy or for its age.
+    payload: bytes | None
+    received_at: datetime
+    # When it was processed; processing it again changes nothing.
+    processed_at: datetime | None
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            _INBOX_SOURCE[row["source"]],
+            row["event_id"],
+            row["topic"],
+            row["shop"],
+            _CLUSTER.get(row["cluster"]),
+            row["payload"],
+            row["received_at"],
+            row["processed_at"],
+        )
+
+
 # Every enum by its name in the database, and every record, in the schema's order.
 ENUMS: dict[str, type[StrEnum]] = {
     "merchant_status": MerchantStatus,
@@ -777,6 +840,7 @@ ENUMS: dict[str, type[StrEnum]] = {
     "job_kind": JobKind,
     "job_status": JobStatus,
     "record_kind": RecordKind,
+    "inbox_source": InboxSource,
 }
 RECORDS: tuple[type[Record], ...] = (
     Merchant,
@@ -790,4 +854,5 @@ RECORDS: tuple[type[Record], ...] = (
     Job,
     ShopifyMutation,
     ShopifyCall,
+    InboxEvent,
 )

@@ -67,7 +67,8 @@ class Worker:
             wait.cancel()
 
     async def _run(self, job: Job) -> None:
-        with bound_contextvars(job_id=job.id, job_kind=job.kind, attempt=job.attempts, payment_id=job.record_id):
+        about = {f"{job.record}_id": job.record_id}
+        with bound_contextvars(job_id=job.id, job_kind=job.kind, attempt=job.attempts, **about):
             handler = HANDLERS[job.kind]
             try:
                 outcome = await handler.attempt(self._system, job)

@@ -82,6 +82,13 @@ class Rows:
         }  # fmt: skip
         return int(await self.insert("jobs", **row | columns))
 
+    async def inbox_event(self, **columns: Any) -> int:
+        row = {
+            "source": "shopify", "event_id": f"event-{self.number()}", "topic": "app/uninstalled",
+            "shop": "shop.myshopify.com", "payload": b"{}", "received_at": AT,
+        }  # fmt: skip
+        return int(await self.insert("inbox_events", **row | columns))
+
     async def event(self, **columns: Any) -> int:
         row = {"record": "payment", "record_id": "payment-1", "kind": "created", "detail": {}, "at": AT}
         return int(await self.insert("events", **row | columns))
