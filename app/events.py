@@ -15,6 +15,7 @@ ISSUED = "issued"  # a transaction was handed out
 SCREENED_OUT = "screened_out"  # a wallet was flagged
 FATE = "fate"  # an issued transaction landed, failed, died or vanished
 MARKED = "marked"  # the exception changed
+DISPUTED = "disputed"  # Shopify says that it is closed, our ledger that it is open
 
 _INSERT = """
 INSERT INTO events (record, record_id, kind, from_status, to_status, detail, at) VALUES ($1, $2, $3, $4, $5, $6, $7)

@@ -20,6 +20,11 @@ settles_postponed_total = Counter(
     "settle_settles_postponed_total", "Looks at a transaction that landed after which it must be looked at again."
 )
 shopify_calls_total = Counter("settle_shopify_calls_total", "Mutations sent to Shopify.", ["mutation", "outcome"])
+shopify_deprecations_total = Counter(
+    "settle_shopify_deprecations_total",
+    "Answers in which Shopify served another API version or announced an end.",
+    ["mutation", "version"],
+)
 payments_moved_total = Counter("settle_payments_moved_total", "Changes of payment status.", ["to"])
 inbox_events_total = Counter(
     "settle_inbox_events_total", "Events that came in, new ones and those known already.", ["source", "outcome"]

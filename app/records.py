@@ -177,6 +177,7 @@ class Merchant(Record, frozen=True):
         "token_sealed": "bytea",
         "created_at": "timestamp(6) with time zone NOT NULL",
         "updated_at": "timestamp(6) with time zone NOT NULL",
+        "shopify_wait_until": "timestamp(6) with time zone",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
 
@@ -192,6 +193,8 @@ class Merchant(Record, frozen=True):
     token_sealed: bytes | None
     created_at: datetime
     updated_at: datetime
+    # Shopify wants no call about this shop before then (its Retry-After).
+    shopify_wait_until: datetime | None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -204,6 +207,7 @@ class Merchant(Record, frozen=True):
             row["token_sealed"],
             row["created_at"],
             row["updated_at"],
+            row["shopify_wait_until"],
         )
 
 
@@ -712,6 +716,7 @@ class ShopifyMutation(Record, frozen=True):
         "api_version": "text NOT NULL",
         "acknowledged_at": "timestamp(6) with time zone",
         "created_at": "timestamp(6) with time zone NOT NULL",
+        "disputed_at": "timestamp(6) with time zone",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
 
@@ -723,6 +728,8 @@ class ShopifyMutation(Record, frozen=True):
     api_version: str
     acknowledged_at: datetime | None
     created_at: datetime
+    # When Shopify contradicted our ledger, and an alarm was raised.
+    disputed_at: datetime | None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -735,6 +742,7 @@ class ShopifyMutation(Record, frozen=True):
             row["api_version"],
             row["acknowledged_at"],
             row["created_at"],
+            row["disputed_at"],
         )
 
 

@@ -69,6 +69,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "https://{shop}"
     )
     shopify_timeout_seconds: Annotated[int, _meta("Longest one call to Shopify may take.", ge=1, le=60)] = 10
+    conflict_patience_seconds: Annotated[
+        int, _meta("How long a conflict at Shopify may be our own answer still on its way; then it alarms.", ge=0)
+    ] = 120
     answer_kept_bytes: Annotated[
         int, _meta("How much of Shopify's answer is kept with each call.", ge=100, le=100_000)
     ] = 2_048

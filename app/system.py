@@ -64,7 +64,7 @@ class System:
                 cache_seconds=settings.price_cache_seconds,
                 age_seconds=settings.price_age_seconds,
             ),
-            shopify=ShopifyClient(shopify, settings.shopify_url, settings.shopify_timeout_seconds),
+            shopify=ShopifyClient(shopify, clock, settings.shopify_url, settings.shopify_timeout_seconds),
             keyring=KeyRing(settings.token_keys),
             _http=(trm, prices, shopify),
         )

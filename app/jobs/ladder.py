@@ -7,7 +7,9 @@ from datetime import timedelta
 WAITS_SECONDS = (0, 5, 10, 30, 45, 60, 120, 300, 720, 2_280, 3_600, 7_200, *[14_400] * 5)
 TRIES_MAX = len(WAITS_SECONDS)
 
-# A little disorder, so that what failed together does not come back together.
+# A little disorder, so that what failed together does not come back together. Always some, for the bare waits end
+# 30 seconds short of the 24 hours that an outage may last.
+JITTER_SHARE_MIN = 0.005
 JITTER_SHARE_MAX = 0.02
 
 
@@ -15,5 +17,10 @@ def wait_after(tries: int, retry_after_seconds: int = 0) -> timedelta | None:
     """How long to wait after so many failed tries; never less than Shopify asked for. None: the ladder is spent."""
     if tries >= TRIES_MAX:
         return None
-    seconds = WAITS_SECONDS[tries] * (1 + random.uniform(0, JITTER_SHARE_MAX))  # not a secret
+    seconds = WAITS_SECONDS[tries] * (1 + random.uniform(JITTER_SHARE_MIN, JITTER_SHARE_MAX))  # not a secret
     return timedelta(seconds=max(seconds, retry_after_seconds))
+
+
+def spread(seconds: float) -> timedelta:
+    """A wait that is no rung: at least so long, at most twice, so that those who wait together come back apart."""
+    return timedelta(seconds=seconds * random.uniform(1, 2))  # not a secret

@@ -18,10 +18,19 @@ class Done:
 
 @dataclass(frozen=True)
 class Retry:
-    """It may succeed later: the ladder decides when, or that it is spent."""
+    """It may succeed later: the ladder decides when, or that it is spent, which then is for this reason."""
 
     error: str
     retry_after_seconds: int = 0
+    reason: str = "retries_spent"
+
+
+@dataclass(frozen=True)
+class Later:
+    """It was not tried, for it would have been in vain: it comes back then, and no try is counted."""
+
+    seconds: float
+    error: str
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class Hopeless:
     reason: str
 
 
-Outcome = Done | Retry | Hopeless
+Outcome = Done | Retry | Later | Hopeless
 
 
 class Handler(Protocol):

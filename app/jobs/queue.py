@@ -27,7 +27,8 @@ WHERE id IN (
 """
 
 _CLOSE = """
-UPDATE jobs SET status = $3, due_at = $4, last_error = $5, lease_holder = NULL, lease_until = NULL, updated_at = $6
+UPDATE jobs SET status = $3, due_at = $4, last_error = $5, lease_holder = NULL, lease_until = NULL, updated_at = $6,
+    attempts = attempts - $7
 WHERE id = $1 AND lease_holder = $2 AND status = 'running' RETURNING id
 """
 
@@ -61,12 +62,25 @@ async def postpone(connection: Connection, job: Job, *, until: datetime, error: 
     return await _close(connection, job, "waiting", until, error, at)
 
 
+async def give_back(connection: Connection, job: Job, *, until: datetime, error: str, at: datetime) -> bool:
+    """Put a job back that was not tried after all: its claim does not count. False: the lease was lost."""
+    return await _close(connection, job, "waiting", until, error, at, uncounted=1)
+
+
 async def bury(connection: Connection, job: Job, *, error: str, at: datetime) -> bool:
     """Close a job that will not succeed; it stays listed as dead. False: the lease was lost."""
     return await _close(connection, job, "dead", at, error, at)
 
 
 async def _close(
-    connection: Connection, job: Job, status: str, due_at: datetime, error: str | None, at: datetime
+    connection: Connection,
+    job: Job,
+    status: str,
+    due_at: datetime,
+    error: str | None,
+    at: datetime,
+    *,
+    uncounted: int = 0,
 ) -> bool:
-    return await connection.fetchval(_CLOSE, job.id, job.lease_holder, status, due_at, error, at) is not None
+    closed = await connection.fetchval(_CLOSE, job.id, job.lease_holder, status, due_at, error, at, uncounted)
+    return closed is not None

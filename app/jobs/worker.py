@@ -10,7 +10,7 @@ from app.database import classify_error, count_trouble
 from app.identifiers import new_holder
 from app.jobs import ladder, queue
 from app.jobs.kinds import HANDLERS
-from app.jobs.outcomes import Done, Handler, Hopeless, Outcome, Retry
+from app.jobs.outcomes import Done, Handler, Hopeless, Later, Outcome, Retry
 from app.logs import bound_contextvars, get_logger
 from app.records import Job
 from app.system import System
@@ -101,12 +101,15 @@ class Worker:
                     if record is not None:
                         await record(connection)
                     await queue.finish(connection, job, at=now)
-                case Retry(error, retry_after_seconds):
+                case Retry(error, retry_after_seconds, reason):
                     wait = ladder.wait_after(job.attempts, retry_after_seconds)
                     if wait is not None:
                         await queue.postpone(connection, job, until=now + wait, error=error, at=now)
                     elif await queue.bury(connection, job, error=error, at=now):
-                        await handler.give_up(self._system, connection, job, "retries_spent")
+                        await handler.give_up(self._system, connection, job, reason)
+                case Later(seconds, error):
+                    until = now + ladder.spread(seconds)
+                    await queue.give_back(connection, job, until=until, error=error, at=now)
                 case Hopeless(reason):
                     if await queue.bury(connection, job, error=reason, at=now):
                         await handler.give_up(self._system, connection, job, reason)

@@ -19,18 +19,23 @@ class _State(msgspec.Struct):
     code: str | None = None
 
 
-class _Session(msgspec.Struct):
+class _Subject(msgspec.Struct):
+    """What a mutation is about: a session with a state, or the app's configuration, which is ready or not."""
+
     state: _State | None = None
     next_action: _NextAction | None = msgspec.field(name="nextAction", default=None)
+    ready: bool | None = None
+
+    @property
+    def code(self) -> str | None:
+        if self.ready is not None:
+            return "READY" if self.ready else "NOT_READY"
+        return self.state.code if self.state else None
 
 
 class _UserError(msgspec.Struct):
     message: str
-
-
-class _Payload(msgspec.Struct):
-    payment_session: _Session | None = msgspec.field(name="paymentSession", default=None)
-    user_errors: list[_UserError] = msgspec.field(name="userErrors", default_factory=list)
+    code: str | None = None
 
 
 class _Extensions(msgspec.Struct):
@@ -43,15 +48,25 @@ class _TopError(msgspec.Struct):
 
 
 class _Body(msgspec.Struct):
-    data: dict[str, _Payload | None] | None = None
+    # Payloads are read when it is known which of their fields is the subject.
+    data: dict[str, dict[str, msgspec.Raw] | None] | None = None
     errors: list[_TopError] = []
 
 
 @dataclass(frozen=True)
-class Acknowledged:
-    """No user errors, and the session is in the state that was asked for."""
+class Wanted:
+    """What acknowledges a mutation: its name, the field of its payload that is the subject, the subject's state."""
 
-    redirect_url: str | None
+    mutation: str
+    subject: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """No user errors, and the subject is in the state that was asked for."""
+
+    redirect_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,9 +79,13 @@ class Retry:
 
 @dataclass(frozen=True)
 class Conflict:
-    """A user error. Shopify does not say which of three causes it has, so our ledger must judge."""
+    """A user error. Shopify does not say which of several causes it has, so our ledger must judge.
+
+    `code` is None for resolve, reject and configure, whose errors have none.
+    """
 
     message: str
+    code: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,14 +98,15 @@ class Refused:
 Reading = Acknowledged | Retry | Conflict | Refused
 
 _body_decoder = msgspec.json.Decoder(_Body)
+_subject_decoder = msgspec.json.Decoder(_Subject | None)
+_errors_decoder = msgspec.json.Decoder(list[_UserError])
 _PASSING_CODES = frozenset({"THROTTLED", "INTERNAL_SERVER_ERROR", "TIMEOUT", "SERVICE_UNAVAILABLE"})
+_NOTHING = msgspec.Raw(b"null")
+_NO_ERRORS = msgspec.Raw(b"[]")
 
 
-def read_answer(answer: Answer, field: str, wanted_state: str) -> Reading:
-    """What an answer to a payment session's mutation means (facts/shopify.md sections 3.5, 3.6 and 4).
-
-    `field` is the mutation's name in GraphQL, `wanted_state` the session's state that acknowledges it.
-    """
+def read_answer(answer: Answer, wanted: Wanted) -> Reading:
+    """What the answer to a mutation means (facts/shopify.md sections 3.5, 3.6 and 4)."""
     if answer.status is None:
         return Retry(answer.body.decode())
     if answer.status != 200:
@@ -94,19 +114,20 @@ def read_answer(answer: Answer, field: str, wanted_state: str) -> Reading:
         return Retry(f"http_{answer.status}", answer.retry_after_seconds)
     try:
         body = _body_decoder.decode(answer.body)
+        payload = (body.data or {}).get(wanted.mutation)
+        if payload is None:
+            return _read_errors(body.errors, answer.retry_after_seconds)
+        errors = _errors_decoder.decode(payload.get("userErrors", _NO_ERRORS))
+        subject = _subject_decoder.decode(payload.get(wanted.subject, _NOTHING))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Retry("answer_unreadable", answer.retry_after_seconds)
-    payload = (body.data or {}).get(field)
-    if payload is None:
-        return _read_errors(body.errors, answer.retry_after_seconds)
-    if payload.user_errors:
-        return Conflict(_clean(payload.user_errors[0].message))
-    session = payload.payment_session
-    if session is None or session.state is None or session.state.code is None:
+    if errors:
+        return Conflict(_clean(errors[0].message), errors[0].code)
+    if subject is None or subject.code is None:
         return Retry("answer_incomplete")
-    if session.state.code != wanted_state:
-        return Refused(f"state_{session.state.code.lower()}")
-    context = session.next_action.context if session.next_action else None
+    if subject.code != wanted.state:
+        return Refused(f"state_{subject.code.lower()}")
+    context = subject.next_action.context if subject.next_action else None
     return Acknowledged(_clean(context.redirect_url) if context and context.redirect_url else None)
 
 

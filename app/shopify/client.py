@@ -11,7 +11,10 @@ from typing import Any
 
 import httpx
 
+from app import metrics
+from app.clock import Clock
 from app.logs import get_logger
+from app.shopify.throttle import Throttle, read_cost
 
 _DOCUMENTS = Path(__file__).parent / "mutations"
 
@@ -27,33 +30,46 @@ class Answer:
 
 
 @cache
-def document(name: str) -> str:
-    """The text of a mutation; files are named in snake_case: payment_session_resolve.graphql."""
+def document(mutation: str) -> str:
+    """The text of a mutation by its name in GraphQL: paymentSessionResolve is in payment_session_resolve.graphql."""
+    name = re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", mutation)
     return (_DOCUMENTS / f"{name}.graphql").read_text()
 
 
 class ShopifyClient:
-    """One connection pool for all shops."""
+    """One connection pool for all shops, and a throttle for each."""
 
-    def __init__(self, client: httpx.AsyncClient, shop_url: str, timeout_seconds: float) -> None:
+    def __init__(self, client: httpx.AsyncClient, clock: Clock, shop_url: str, timeout_seconds: float) -> None:
         self._client = client
+        self._clock = clock
         self._timeout_seconds = timeout_seconds
         self._shop_url = shop_url
+        self._throttle = Throttle()
 
-    async def send(self, shop: str, token: str, version: str, name: str, variables: dict[str, Any]) -> Answer:
-        """Send a mutation by its file's name. Never raises for trouble on the way: a lost answer is an answer, too."""
+    def wait_seconds(self, shop: str, mutation: str) -> float:
+        """How long the shop's bucket is still too empty for the mutation; 0: it may be sent."""
+        return self._throttle.wait_seconds(shop, mutation, self._clock.now())
+
+    async def send(self, shop: str, token: str, version: str, mutation: str, variables: dict[str, Any]) -> Answer:
+        """Send a mutation. Never raises for trouble on the way: a lost answer is an answer, too."""
         url = f"{self._shop_url.format(shop=shop)}/payments_apps/api/{version}/graphql.json"
+        self._throttle.begin(shop, mutation)
+        cost = None
         try:
             # The client's own timeouts count silence: who drips an answer would keep us for ever.
             async with asyncio.timeout(self._timeout_seconds):
                 response = await self._client.post(
                     url,
-                    json={"query": document(name), "variables": variables},
+                    json={"query": document(mutation), "variables": variables},
                     headers={"X-Shopify-Access-Token": token},
                 )
+            cost = read_cost(response.content)
         except (httpx.HTTPError, TimeoutError) as error:
-            get_logger().warning("shopify_unreachable", shop=shop, mutation=name, error=type(error).__name__)
+            get_logger().warning("shopify_unreachable", shop=shop, mutation=mutation, error=type(error).__name__)
             return Answer(None, type(error).__name__.encode())
+        finally:
+            self._throttle.end(shop, mutation, cost, self._clock.now())
+        self._tell_version(shop, mutation, version, response.headers)
         answer = Answer(
             status=response.status_code,
             body=response.content,
@@ -63,11 +79,20 @@ class ShopifyClient:
         get_logger().info(
             "shopify_answered",
             shop=shop,
-            mutation=name,
+            mutation=mutation,
             status=answer.status,
             shopify_answer_request_id=answer.request_id,
         )
         return answer
+
+    def _tell_version(self, shop: str, mutation: str, asked: str, headers: httpx.Headers) -> None:
+        """Shopify serves another version when ours has run out, and says what it means to take away."""
+        served, reason = headers.get("x-shopify-api-version"), headers.get("x-shopify-api-deprecated-reason")
+        if reason or (served and served != asked):
+            metrics.shopify_deprecations_total.labels(mutation=mutation, version=asked).inc()
+            get_logger().warning(
+                "shopify_api_deprecated", shop=shop, mutation=mutation, version=asked, served=served, problem=reason
+            )
 
 
 def _seconds(header: str | None) -> int:

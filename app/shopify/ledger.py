@@ -5,8 +5,11 @@ from typing import Any
 
 from app import metrics
 from app.database import Connection
-from app.records import RecordKind, ShopifyMutation
+from app.records import Merchant, RecordKind, ShopifyMutation
 from app.shopify.client import Answer
+
+# It decides nothing: a session that is pending may still be resolved or rejected.
+PENDING = "paymentSessionPending"
 
 _FIX = """
 INSERT INTO shopify_mutations (record, record_id, name, variables, api_version, created_at)
@@ -15,7 +18,7 @@ ON CONFLICT (record, record_id, name) DO UPDATE SET name = EXCLUDED.name RETURNI
 """
 
 _OTHERS = """
-SELECT EXISTS (SELECT FROM shopify_mutations WHERE record = $1 AND record_id = $2 AND name <> $3)
+SELECT EXISTS (SELECT FROM shopify_mutations WHERE record = $1 AND record_id = $2 AND name <> $3 AND name <> $4)
 """
 
 _NOTE = """
@@ -41,8 +44,8 @@ async def fix_mutation(
 
 
 async def other_mutation_exists(connection: Connection, mutation: ShopifyMutation) -> bool:
-    """Whether we ever sent Shopify a mutation of another name for the same record."""
-    found: bool = await connection.fetchval(_OTHERS, mutation.record, mutation.record_id, mutation.name)
+    """Whether we ever sent Shopify a mutation of another name for the same record; pending does not count."""
+    found: bool = await connection.fetchval(_OTHERS, mutation.record, mutation.record_id, mutation.name, PENDING)
     return found
 
 
@@ -69,4 +72,23 @@ async def acknowledge(connection: Connection, mutation: ShopifyMutation, *, at: 
     """Shopify has done what the mutation asks for."""
     await connection.execute(
         "UPDATE shopify_mutations SET acknowledged_at = $2 WHERE id = $1 AND acknowledged_at IS NULL", mutation.id, at
+    )
+
+
+async def dispute(connection: Connection, mutation: ShopifyMutation, *, at: datetime) -> bool:
+    """Shopify contradicts our ledger. False: that was known."""
+    return (
+        await connection.fetchval(
+            "UPDATE shopify_mutations SET disputed_at = $2 WHERE id = $1 AND disputed_at IS NULL RETURNING id",
+            mutation.id,
+            at,
+        )
+        is not None
+    )
+
+
+async def keep_quiet(connection: Connection, merchant: Merchant, *, until: datetime) -> None:
+    """The shop wants no call before then. It is stored, so that every process and every job of the shop obeys."""
+    await connection.execute(
+        "UPDATE merchants SET shopify_wait_until = greatest(shopify_wait_until, $2) WHERE id = $1", merchant.id, until
     )

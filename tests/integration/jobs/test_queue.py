@@ -111,3 +111,16 @@ async def test_a_committed_job_rings_at_once(database: Database) -> None:
     async with database.listen(queue.CHANNEL, lambda _payload: rung.set()):
         await _enqueue(database)
         await asyncio.wait_for(rung.wait(), 5)
+
+
+async def test_a_job_that_was_given_back_has_lost_no_try(database: Database) -> None:
+    await _enqueue(database)
+    [job] = await _claim(database)
+    later = NOW + timedelta(seconds=30)
+    async with database.acquire() as connection:
+        assert await queue.give_back(connection, job, until=later, error="shop_throttled", at=NOW)
+        # Its lease is gone with it.
+        assert not await queue.give_back(connection, job, until=later, error="shop_throttled", at=NOW)
+    assert await _claim(database, at=NOW) == []
+    [again] = await _claim(database, at=later)
+    assert again.attempts == job.attempts == 1

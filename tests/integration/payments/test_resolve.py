@@ -138,7 +138,7 @@ async def test_a_session_that_shopify_holds_in_another_state_is_stuck_at_once(bo
     reject = {"id": gid, "reason": {"code": "PROCESSING_ERROR", "merchantMessage": "somebody else did"}}
     [merchant] = await box.house.rows("SELECT shop, token_sealed FROM merchants")
     token = system.keyring.open(merchant["token_sealed"])
-    answer = await system.shopify.send(merchant["shop"], token, version, "payment_session_reject", reject)
+    answer = await system.shopify.send(merchant["shop"], token, version, "paymentSessionReject", reject)
     assert answer.status == 200
     assert (await box.pay(await box.wallet(), checkout["link"])).status_code == 200
     await _tried(box, 1)

@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
-from app.shopify.answers import Acknowledged, Conflict, Reading, Refused, Retry, read_answer
+from app.shopify.answers import Acknowledged, Conflict, Reading, Refused, Retry, Wanted, read_answer
 from app.shopify.client import Answer
 
 FIELD = "paymentSessionResolve"
+RESOLVED = Wanted(FIELD, "paymentSession", "RESOLVED")
 
 
 def read(body: Any, status: int | None = 200, retry_after_seconds: int = 0) -> Reading:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_answer(Answer(status, content, "request-1", retry_after_seconds), FIELD, "RESOLVED")
+    return read_answer(Answer(status, content, "request-1", retry_after_seconds), RESOLVED)
 
 
 def payload(state: str | None = "RESOLVED", url: str | None = "https://shop.example/thanks", errors: Any = ()) -> Any:
@@ -31,6 +32,24 @@ def test_a_user_error_is_a_conflict_even_beside_a_state() -> None:
     error = {"field": ["id"], "message": "has already been rejected"}
     assert read(payload(state=None, errors=[error])) == Conflict("has already been rejected")
     assert read(payload(errors=[error])) == Conflict("has already been rejected")
+
+
+def test_a_user_error_with_a_code_keeps_it() -> None:
+    error = {"field": ["id"], "message": "not found", "code": "REFUND_SESSION_NOT_FOUND"}
+    body = {"data": {"refundSessionResolve": {"refundSession": None, "userErrors": [error]}}}
+    wanted = Wanted("refundSessionResolve", "refundSession", "RESOLVED")
+    answer = Answer(200, json.dumps(body).encode())
+    assert read_answer(answer, wanted) == Conflict("not found", "REFUND_SESSION_NOT_FOUND")
+
+
+@pytest.mark.parametrize(("ready", "state"), [(True, "READY"), (False, "NOT_READY")])
+def test_a_configuration_is_acknowledged_by_the_readiness_that_was_asked_for(ready: bool, state: str) -> None:
+    configuration = {"externalHandle": "shop", "ready": ready}
+    body = {"data": {"paymentsAppConfigure": {"paymentsAppConfiguration": configuration, "userErrors": []}}}
+    answer = Answer(200, json.dumps(body).encode())
+    for asked in ("READY", "NOT_READY"):
+        reading = read_answer(answer, Wanted("paymentsAppConfigure", "paymentsAppConfiguration", asked))
+        assert isinstance(reading, Acknowledged if asked == state else Refused)
 
 
 def test_another_state_is_refused() -> None:

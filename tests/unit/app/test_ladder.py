@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.jobs.ladder import JITTER_SHARE_MAX, TRIES_MAX, WAITS_SECONDS, wait_after
+from app.jobs.ladder import JITTER_SHARE_MAX, JITTER_SHARE_MIN, TRIES_MAX, WAITS_SECONDS, spread, wait_after
 
 
 def test_the_ladder_is_shopifys() -> None:
@@ -27,13 +27,26 @@ def test_the_ladder_is_shopifys() -> None:
     assert timedelta(seconds=sum(WAITS_SECONDS)) == timedelta(hours=23, minutes=59, seconds=30)
 
 
+def test_the_last_try_comes_after_an_outage_of_24_hours_however_small_the_jitter() -> None:
+    least = timedelta(seconds=sum(WAITS_SECONDS) * (1 + JITTER_SHARE_MIN))
+    assert least > timedelta(hours=24, minutes=5)
+
+
+def test_those_who_wait_together_come_back_apart_and_none_too_early() -> None:
+    waits = {spread(10) for _ in range(100)}
+    assert len(waits) > 50
+    assert timedelta(seconds=10) <= min(waits)
+    assert max(waits) <= timedelta(seconds=20)
+
+
 @pytest.mark.parametrize("tries", range(1, TRIES_MAX))
 def test_each_wait_is_its_rung_with_a_little_jitter(tries: int) -> None:
     rung = WAITS_SECONDS[tries]
     for _ in range(100):
         wait = wait_after(tries)
         assert wait is not None
-        assert rung <= wait.total_seconds() <= rung * (1 + JITTER_SHARE_MAX)
+        assert rung * (1 + JITTER_SHARE_MIN) <= wait.total_seconds() + 1e-6
+        assert wait.total_seconds() <= rung * (1 + JITTER_SHARE_MAX)
 
 
 def test_after_the_last_try_there_is_no_other() -> None:
