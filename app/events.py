@@ -16,6 +16,7 @@ SCREENED_OUT = "screened_out"  # a wallet was flagged
 FATE = "fate"  # an issued transaction landed, failed, died or vanished
 MARKED = "marked"  # the exception changed
 DISPUTED = "disputed"  # Shopify says that it is closed, our ledger that it is open
+SIGNED_IN = "signed_in"  # a browser of the merchant's was signed in at the portal
 
 _INSERT = """
 INSERT INTO events (record, record_id, kind, from_status, to_status, detail, at) VALUES ($1, $2, $3, $4, $5, $6, $7)

@@ -32,9 +32,10 @@ class MerchantInactive(SettleError):
 
 @dataclass(frozen=True)
 class Payee:
-    """A merchant and its USDC account on each cluster, base58."""
+    """A merchant with its payout wallet and, on each cluster, that one's USDC account, base58."""
 
     merchant: Merchant
+    wallet: str
     token_accounts: Mapping[Cluster, str]
 
 
@@ -72,7 +73,8 @@ class MerchantDirectory:
         if row is None:
             raise ShopUnknown(shop=shop)
         merchant = Merchant.from_row(row)
-        if merchant.status is not MerchantStatus.active:
+        if merchant.status is not MerchantStatus.active or merchant.wallet is None:
             raise MerchantInactive(shop=shop)
         wallet = Pubkey.from_string(merchant.wallet)
-        return Payee(merchant, {name: str(token_account(wallet, parts.mint)) for name, parts in self._clusters.items()})
+        accounts = {name: str(token_account(wallet, parts.mint)) for name, parts in self._clusters.items()}
+        return Payee(merchant, merchant.wallet, accounts)

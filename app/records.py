@@ -173,11 +173,18 @@ class Merchant(Record, frozen=True):
         "shop": "text NOT NULL",
         "display_name": "text NOT NULL",
         "status": "merchant_status NOT NULL",
-        "wallet": "text NOT NULL",
+        "wallet": "text",
         "token_sealed": "bytea",
         "created_at": "timestamp(6) with time zone NOT NULL",
         "updated_at": "timestamp(6) with time zone NOT NULL",
         "shopify_wait_until": "timestamp(6) with time zone",
+        "token_expires_at": "timestamp(6) with time zone",
+        "refresh_sealed": "bytea",
+        "refresh_expires_at": "timestamp(6) with time zone",
+        "token_lost_at": "timestamp(6) with time zone",
+        "scopes": "text",
+        "installed_at": "timestamp(6) with time zone",
+        "uninstalled_at": "timestamp(6) with time zone",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
 
@@ -187,14 +194,27 @@ class Merchant(Record, frozen=True):
     # Shown to the customer.
     display_name: str
     status: MerchantStatus
-    # The payout wallet, base58. Its USDC account is derived from it and the cluster's mint.
-    wallet: str
+    # The payout wallet, base58; empty until onboarding. Its USDC account is derived from it and the cluster's mint.
+    wallet: str | None
     # Shopify's access token, sealed with the key ring (app/keyring.py).
     token_sealed: bytes | None
     created_at: datetime
     updated_at: datetime
     # Shopify wants no call about this shop before then (its Retry-After).
     shopify_wait_until: datetime | None
+    # When the access token ends; empty: never, and it is to be exchanged for one that does.
+    token_expires_at: datetime | None
+    # Gets the next access token, once; sealed.
+    refresh_sealed: bytes | None
+    refresh_expires_at: datetime | None
+    # Since when Shopify has refused to give a new token: the merchant must open the app again.
+    token_lost_at: datetime | None
+    # What the merchant granted, as Shopify wrote it.
+    scopes: str | None
+    # When the app was installed last; what Shopify says of the time before is old news.
+    installed_at: datetime | None
+    # When it was uninstalled; empty while it is installed.
+    uninstalled_at: datetime | None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -208,6 +228,74 @@ class Merchant(Record, frozen=True):
             row["created_at"],
             row["updated_at"],
             row["shopify_wait_until"],
+            row["token_expires_at"],
+            row["refresh_sealed"],
+            row["refresh_expires_at"],
+            row["token_lost_at"],
+            row["scopes"],
+            row["installed_at"],
+            row["uninstalled_at"],
+        )
+
+
+class PortalSession(Record, frozen=True):
+    """A browser that is signed in at the merchant portal. Signing out deletes it."""
+
+    TABLE: ClassVar[str] = "portal_sessions"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "digest": "text NOT NULL",
+        "merchant_id": "bigint NOT NULL",
+        "created_at": "timestamp(6) with time zone NOT NULL",
+        "seen_at": "timestamp(6) with time zone NOT NULL",
+        "expires_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    # Digest of the token in the browser's cookie; the token itself is nowhere else.
+    digest: str
+    merchant_id: int
+    created_at: datetime
+    # When it was last used, to the minute or so.
+    seen_at: datetime
+    # Its end, however much it is used.
+    expires_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["digest"],
+            row["merchant_id"],
+            row["created_at"],
+            row["seen_at"],
+            row["expires_at"],
+        )
+
+
+class OauthState(Record, frozen=True):
+    """A merchant's browser on its way through Shopify's consent. Used once, by deleting it."""
+
+    TABLE: ClassVar[str] = "oauth_states"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "digest": "text NOT NULL",
+        "shop": "text NOT NULL",
+        "expires_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    # Digest of the state, which only Shopify's redirect and the browser's cookie carry.
+    digest: str
+    shop: str
+    expires_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["digest"],
+            row["shop"],
+            row["expires_at"],
         )
 
 
@@ -852,6 +940,8 @@ ENUMS: dict[str, type[StrEnum]] = {
 }
 RECORDS: tuple[type[Record], ...] = (
     Merchant,
+    PortalSession,
+    OauthState,
     PaymentGroup,
     Payment,
     IssuedTransaction,

@@ -65,9 +65,46 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 5_000
 
     # Shopify
-    shopify_url: Annotated[str, _meta("A shop's origin; {shop} is its myshopify.com domain.", pattern=r"\{shop\}")] = (
-        "https://{shop}"
-    )
+    shopify_url: Annotated[
+        str,
+        _meta("A shop's origin, for its API and for OAuth; {shop} is its domain.", sandbox=True, pattern=r"\{shop\}"),
+    ] = "https://{shop}"
+    shopify_client_id: Annotated[str, _meta("The app's client id at Shopify.", pattern="^[A-Za-z0-9_-]+$")]
+    shopify_client_secrets: Annotated[
+        tuple[str, ...],
+        _meta(
+            "The app's client secrets, comma separated: the first is used, all are believed in a signature.",
+            secret=True,
+            min_length=1,
+        ),
+    ]
+    shopify_scopes: Annotated[
+        tuple[str, ...], _meta("What a merchant must grant; less, and the app is not installed.", min_length=1)
+    ] = ("write_payment_gateways", "write_payment_sessions")
+    shopify_ask_scopes: Annotated[
+        bool, _meta("Whether the consent names those scopes; `false` where shopify.app.toml does.")
+    ] = True
+    oauth_freshness_seconds: Annotated[
+        int, _meta("How far the time in a request that Shopify signed may be from ours.", ge=10, le=86_400)
+    ] = 90
+    oauth_state_seconds: Annotated[
+        int, _meta("How long a merchant may take for Shopify's consent.", ge=30, le=3_600)
+    ] = 600
+    token_margin_seconds: Annotated[
+        int, _meta("An access token is renewed this long before its end.", ge=0, le=1_800)
+    ] = 120
+    token_keep_days: Annotated[
+        int, _meta("A shop's tokens are renewed when its refresh token has fewer days left than this.", ge=1, le=89)
+    ] = 60
+    upkeep_seconds: Annotated[
+        int, _meta("How often tokens of quiet shops and what has ended are looked for.", ge=1, le=86_400)
+    ] = 300
+
+    # The merchant portal
+    portal_idle_seconds: Annotated[int, _meta("A session at the portal ends when unused for so long.", ge=60)] = 3_600
+    portal_session_seconds: Annotated[
+        int, _meta("A session at the portal ends after so long, however much it is used.", ge=60)
+    ] = 43_200
     shopify_timeout_seconds: Annotated[int, _meta("Longest one call to Shopify may take.", ge=1, le=60)] = 10
     conflict_patience_seconds: Annotated[
         int, _meta("How long a conflict at Shopify may be our own answer still on its way; then it alarms.", ge=0)
@@ -209,7 +246,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.environment == "production":
-            problems = [variable(name) for name in names(sandbox=True) if getattr(self, name)]
+            fields = _fields()
+            problems = [
+                variable(name) for name in sorted(names(sandbox=True)) if getattr(self, name) != fields[name].default
+            ]
             if problems:
                 raise SettingsInvalid(problem=f"{', '.join(problems)} may only be set in the sandbox")
             if not self.public_url.startswith("https://"):

@@ -15,9 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.health import Gauges
 from app.payments.feed import PaymentFeed
 from app.payments.refusals import PaymentNotFound
+from app.portal.sessions import SignedOut
 from app.system import System
 from handlers.checkout_page import PAGES, STATIC, show_problem
 from handlers.operations import OPERATIONS
+from handlers.portal import PORTAL
+from handlers.portal.pages import answer_signed_out
 from handlers.requests import ERROR_HANDLERS, RequestLog, answer_error
 from handlers.transaction_request import TRANSACTIONS
 
@@ -74,6 +77,7 @@ def make_public_door(system: System, feed: PaymentFeed, stop: asyncio.Event) -> 
         routes=[
             *PAGES,
             TRANSACTIONS,
+            *PORTAL,
             *OPERATIONS,
             Route("/favicon.ico", show_favicon, methods=["GET"]),
             Mount("/static", StaticFiles(directory=STATIC)),
@@ -84,7 +88,7 @@ def make_public_door(system: System, feed: PaymentFeed, stop: asyncio.Event) -> 
             Middleware(RequestLog),
             Middleware(GZipMiddleware, minimum_size=1_000),
         ],
-        exception_handlers=ERROR_HANDLERS | {PaymentNotFound: answer_unknown},
+        exception_handlers=ERROR_HANDLERS | {PaymentNotFound: answer_unknown, SignedOut: answer_signed_out},
     )
     # A redirect would lead to whatever host the request names.
     door.router.redirect_slashes = False

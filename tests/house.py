@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 from solders.keypair import Keypair
 
+from app.portal.sessions import sign_in
 from app.sandbox.tls import make_tls
 from app.seeding import seed_merchant
 from app.settings import Settings, load
@@ -24,6 +25,7 @@ from tests.waiting import wait_until
 
 SHOP = "sandbox.myshopify.com"
 VERSION = "2026-10"
+CLIENT_ID, CLIENT_SECRET = "settle-test", "hush"
 
 
 def free_port() -> int:
@@ -53,6 +55,8 @@ def make_settings(database_url: str, folder: Path, **changes: Any) -> Settings:
         "shopify_key": tls / "server.key",
         "shopify_trust": tls / "trust",
         "shopify_url": "http://127.0.0.1:1/shops/{shop}",
+        "shopify_client_id": CLIENT_ID,
+        "shopify_client_secrets": CLIENT_SECRET,
         "rpc_urls": "http://127.0.0.1:1",
         "fee_payer": key,
         "derivation_secret": secrets.token_hex(32),
@@ -90,6 +94,18 @@ class House:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         present = {name: value for name, value in sent.items() if value}
         return await self.shopify.post("/shopify/payment", content=content, headers=present)
+
+    @asynccontextmanager
+    async def portal(self, shop: str = SHOP) -> AsyncIterator[httpx.AsyncClient]:
+        """A client that is signed in at the portal as this shop, and may write."""
+        [row] = await self.rows("SELECT id FROM merchants WHERE shop = $1", shop)
+        async with self.system.database.transaction() as connection:
+            token = await sign_in(self.system, connection, row["id"])
+        cookies = {"settle_session": token}
+        async with httpx.AsyncClient(base_url=self.settings.public_url, cookies=cookies, timeout=30) as client:
+            csrf = (await client.get("/portal/api/session")).json()["csrf"]
+            client.headers["X-CSRF-Token"] = csrf
+            yield client
 
     async def rows(self, query: str, *arguments: Any) -> list[Any]:
         async with self.system.database.acquire() as connection:

@@ -89,7 +89,7 @@ def _ask(
     seed = derive_seed(secret, "payment", payee.merchant.shop, group_key, 1)
     return Asked(
         merchant_id=payee.merchant.id,
-        merchant_wallet=payee.merchant.wallet,
+        merchant_wallet=payee.wallet,
         group_key=group_key,
         cluster=cluster,
         base=str(base),

@@ -11,25 +11,32 @@ from solders.keypair import Keypair
 
 @dataclass(frozen=True)
 class Secrets:
-    """`derivation` and `token_key` are hex of 32 bytes; `shop_token` is Shopify's access token of the demo shop."""
+    """`derivation` and `token_key` are hex of 32 bytes; `shop_token` is Shopify's access token of the demo shop, and
+    `client_id` and `client_secret` are what Shopify gave the app."""
 
     derivation: str
     token_key: str
     trm_api_key: str
     shop_token: str
+    client_id: str
+    client_secret: str
 
 
 def keep_secrets(path: Path) -> Secrets:
-    """The secrets of that file, made when it is not there."""
-    if not path.exists():
-        made = Secrets(
-            derivation=secrets.token_hex(32),
-            token_key=secrets.token_hex(32),
-            trm_api_key=secrets.token_hex(16),
-            shop_token=f"shpat_{secrets.token_hex(16)}",
-        )
-        write_private(path, json.dumps(asdict(made), indent=1))
-    return Secrets(**json.loads(path.read_text()))
+    """The secrets of that file; what is not there yet is made, and stays."""
+    made = Secrets(
+        derivation=secrets.token_hex(32),
+        token_key=secrets.token_hex(32),
+        trm_api_key=secrets.token_hex(16),
+        shop_token=f"shpat_{secrets.token_hex(16)}",
+        client_id=secrets.token_hex(16),
+        client_secret=f"shpss_{secrets.token_hex(16)}",
+    )
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    kept = asdict(made) | stored
+    if kept != stored:
+        write_private(path, json.dumps(kept, indent=1))
+    return Secrets(**kept)
 
 
 def keep_keypair(path: Path) -> Keypair:

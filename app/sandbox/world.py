@@ -146,6 +146,8 @@ class World:
             "SETTLE_SHOPIFY_KEY": str(self._tls / "server.key"),
             "SETTLE_SHOPIFY_TRUST": str(self._tls / "trust"),
             "SETTLE_SHOPIFY_URL": f"{self.url}/shops/{{shop}}",
+            "SETTLE_SHOPIFY_CLIENT_ID": self._secrets.client_id,
+            "SETTLE_SHOPIFY_CLIENT_SECRETS": self._secrets.client_secret,
             "SETTLE_RPC_URLS": rpc,
             "SETTLE_USDC_MINT": self._devnets["live"].usdc_mint,
             "SETTLE_FEE_PAYER": str(self._fee_payer_files["live"]),

@@ -17,7 +17,7 @@ from app.sandbox.world import Ports, World
 from app.settings import Settings, variable
 from app.shopify.mutation import CONFLICT
 from chain.reasons import Reason
-from handlers import checkout_page, cli, operations, shopify_door, transaction_request
+from handlers import checkout_page, cli, operations, portal, shopify_door, transaction_request
 from scripts.draw_docs import BLOCKS, find_block, read_enum, read_metrics, read_reasons
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,13 @@ def door_routes(routes: Any, prefix: str = "") -> Iterator[str]:
 
 def test_every_endpoint_of_the_doors_is_described() -> None:
     door = shopify_door.make_shopify_door(None)  # type: ignore[arg-type]  # only its routes are looked at
-    routes = [*door.routes, *checkout_page.PAGES, transaction_request.TRANSACTIONS, *operations.OPERATIONS]
+    routes = [
+        *door.routes,
+        *checkout_page.PAGES,
+        transaction_request.TRANSACTIONS,
+        *operations.OPERATIONS,
+        *portal.PORTAL,
+    ]
     document = read("docs/api.md")
     assert [endpoint for endpoint in door_routes(routes) if f"`{endpoint}`" not in document] == []
 

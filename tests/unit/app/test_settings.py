@@ -15,6 +15,8 @@ GIVEN = {
     "SETTLE_DERIVATION_SECRET": "ab" * 32,
     "SETTLE_TRM_API_KEY": "canary-trm",
     "SETTLE_TOKEN_KEYS": "cd" * 32,
+    "SETTLE_SHOPIFY_CLIENT_ID": "0123abcd",
+    "SETTLE_SHOPIFY_CLIENT_SECRETS": "canary-new-secret,canary-old-secret",
 }
 EXAMPLE = Path(__file__).parents[3] / ".env.example"
 

@@ -1,0 +1,7 @@
+"""The merchant portal. A new page is a module here with its list of routes, and a template in templates/portal."""
+
+from starlette.routing import BaseRoute
+
+from handlers.portal.home import HOME
+
+PORTAL: list[BaseRoute] = [*HOME]

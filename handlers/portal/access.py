@@ -1,0 +1,92 @@
+"""Who may see the portal: every page and call of it goes through `signed_in`."""
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.errors import RequestInvalid
+from app.portal.sessions import SignedOut, Visitor, check_csrf, find_visitor
+from app.settings import Settings
+from handlers.requests import read_body, system_of
+
+CSRF_HEADER = "x-csrf-token"
+CSRF_FIELD = "csrf"
+_SAFE = frozenset({"GET", "HEAD"})
+
+Answer = Callable[[Request, Visitor], Awaitable[Response]]
+
+
+def signed_in(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that answers the merchant of the session, and nobody else: SignedOut for all others.
+
+    What is not a GET must carry the session's CSRF token: in the header `X-CSRF-Token`, or in the field `csrf` of an
+    HTML form, whose fields are then in `request.state.form`. Raises SignedOut and CsrfInvalid. Nothing is cached.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        visitor = await visitor_of(request)
+        if request.method not in _SAFE:
+            await _check_csrf(request, visitor)
+        response = await answer(request, visitor)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return endpoint
+
+
+async def visitor_of(request: Request) -> Visitor:
+    """Raises SignedOut."""
+    system = system_of(request)
+    token = request.cookies.get(session_cookie(system.settings))
+    if not token:
+        raise SignedOut
+    return await find_visitor(system, token)
+
+
+def session_cookie(settings: Settings) -> str:
+    """The cookie's name. `__Host-`: no other host, and no plain http, can have set it."""
+    return cookie_name(settings, "settle_session")
+
+
+def cookie_name(settings: Settings, name: str) -> str:
+    return f"__Host-{name}" if is_https(settings) else name
+
+
+def is_https(settings: Settings) -> bool:
+    return settings.public_url.startswith("https://")
+
+
+def set_cookie(response: Response, settings: Settings, name: str, value: str, seconds: int) -> None:
+    """A cookie that no script reads, sent along when a link or a redirect leads here, but not with others' forms."""
+    response.set_cookie(
+        cookie_name(settings, name),
+        value,
+        max_age=seconds,
+        path="/",
+        secure=is_https(settings),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def drop_cookie(response: Response, settings: Settings, name: str) -> None:
+    set_cookie(response, settings, name, "", 0)
+
+
+async def _check_csrf(request: Request, visitor: Visitor) -> None:
+    given = request.headers.get(CSRF_HEADER)
+    if given is None and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        form = read_form(await read_body(request))
+        request.state.form = form
+        given = form.get(CSRF_FIELD)
+    check_csrf(visitor, given or "")
+
+
+def read_form(body: bytes) -> dict[str, str]:
+    """The fields of an HTML form; of several of one name the last. Raises RequestInvalid."""
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=200, errors="strict"))
+    except ValueError:
+        raise RequestInvalid(problem="it is no form") from None

@@ -1,0 +1,47 @@
+"""The portal's first page, and the ways out of it."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from app.portal.sessions import Visitor, sign_out, sign_out_everywhere
+from handlers.portal.access import drop_cookie, signed_in
+from handlers.portal.pages import draw, draw_outside
+from handlers.requests import Json, system_of
+
+
+async def show_home(_request: Request, visitor: Visitor) -> Response:
+    """GET /portal."""
+    return draw("home", visitor)
+
+
+async def tell_session(_request: Request, visitor: Visitor) -> Response:
+    """GET /portal/api/session: what a writing call needs."""
+    return Json({"csrf": visitor.csrf})
+
+
+async def leave(request: Request, visitor: Visitor) -> Response:
+    """POST /portal/sign-out: this browser's session ends."""
+    await sign_out(system_of(request), visitor)
+    return _goodbye(request, "You are signed out.")
+
+
+async def leave_everywhere(request: Request, visitor: Visitor) -> Response:
+    """POST /portal/sign-out-everywhere: every session of the merchant's ends."""
+    async with system_of(request).database.acquire() as connection:
+        await sign_out_everywhere(connection, visitor.merchant.id)
+    return _goodbye(request, "You are signed out on every device.")
+
+
+def _goodbye(request: Request, sentence: str) -> Response:
+    response = draw_outside(request, "Goodbye", sentence, 200)
+    drop_cookie(response, system_of(request).settings, "settle_session")
+    return response
+
+
+HOME: list[BaseRoute] = [
+    Route("/portal", signed_in(show_home), methods=["GET"]),
+    Route("/portal/sign-out", signed_in(leave), methods=["POST"]),
+    Route("/portal/sign-out-everywhere", signed_in(leave_everywhere), methods=["POST"]),
+    Route("/portal/api/session", signed_in(tell_session), methods=["GET"]),
+]
