@@ -1,17 +1,17 @@
-"""The chains we work on: for each cluster its nodes, mint, fee payer and cached chain state."""
+"""The chains we work on: for each cluster its nodes, mint, fee payers and cached chain state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from solders.pubkey import Pubkey
 
 from app import metrics
+from app.fee_payers import FeePayers, load_fee_payers
 from app.logs import get_logger
 from app.records import Cluster
 from app.settings import Settings, SettingsInvalid, variable
-from chain.errors import FeePayerKeyInvalid, NodeError
-from chain.fee_payer import FeePayer, KeyFileFeePayer
+from chain.errors import NodeError
+from chain.fee_payer import FeePayer
 from chain.node import Node
 from chain.pool import Pool
 from chain.snapshot import SnapshotCache
@@ -19,7 +19,7 @@ from chain.snapshot import SnapshotCache
 
 @dataclass
 class Purse:
-    """What this process last saw of a fee payer: its lamports, and the fee of a transaction. None: nothing yet."""
+    """What this process last saw of today's fee payer: its lamports, and a transaction's fee. None: nothing yet."""
 
     lamports: int | None = None
     last_fee: int | None = None
@@ -31,25 +31,30 @@ class ClusterParts:
 
     cluster: Cluster
     mint: Pubkey
-    fee_payer: FeePayer
+    fee_payers: FeePayers
     node: Pool
     snapshots: SnapshotCache
     purse: Purse = field(default_factory=Purse)
+
+    @property
+    def fee_payer(self) -> FeePayer:
+        """Today's: it pays for the orders that are opened now."""
+        return self.fee_payers.current
 
     async def close(self) -> None:
         await self.node.close()
 
 
-def _make(cluster: Cluster, settings: Settings, rpc_urls: tuple[str, ...], mint: str, fee_payer: str) -> ClusterParts:
-    signer = load_fee_payer(fee_payer)
+def _make(cluster: Cluster, settings: Settings, rpc_urls: tuple[str, ...], mint: str) -> ClusterParts:
+    fee_payers = load_fee_payers(cluster, settings)
     node = make_pool(cluster, rpc_urls, settings.rpc_timeout_seconds)
     snapshots = SnapshotCache(
         node,
         refresh_seconds=settings.snapshot_refresh_ms / 1000,
-        fee_addresses=(signer.address,),
+        fee_addresses=(fee_payers.current.address,),
         max_compute_unit_price=settings.compute_unit_price_max,
     )
-    return ClusterParts(cluster, parse_mint(cluster, mint), signer, node, snapshots)
+    return ClusterParts(cluster, parse_mint(cluster, mint), fee_payers, node, snapshots)
 
 
 def parse_mint(cluster: Cluster, text: str) -> Pubkey:
@@ -59,16 +64,6 @@ def parse_mint(cluster: Cluster, text: str) -> Pubkey:
     except ValueError:
         name = variable("usdc_mint" if cluster is Cluster.live else "test_usdc_mint")
         raise SettingsInvalid(problem=f"{name} is not the address of a mint") from None
-
-
-def load_fee_payer(given: str) -> FeePayer:
-    """The fee payer from a file, or from the key itself. Raises FeePayerKeyInvalid, which shows nothing of it."""
-    try:
-        is_file = Path(given).is_file()
-        return KeyFileFeePayer.load(given) if is_file else KeyFileFeePayer.parse(given)
-    except (OSError, ValueError):
-        # A name that is none for a file may well be a key: it must not be in an error's text.
-        raise FeePayerKeyInvalid from None
 
 
 def make_pool(cluster: Cluster, rpc_urls: tuple[str, ...], timeout_seconds: float) -> Pool:
@@ -94,9 +89,7 @@ def make_pool(cluster: Cluster, rpc_urls: tuple[str, ...], timeout_seconds: floa
 
 def make_clusters(settings: Settings) -> Mapping[Cluster, ClusterParts]:
     """The live cluster, and the test cluster where it is configured."""
-    clusters = {Cluster.live: _make(Cluster.live, settings, settings.rpc_urls, settings.usdc_mint, settings.fee_payer)}
+    clusters = {Cluster.live: _make(Cluster.live, settings, settings.rpc_urls, settings.usdc_mint)}
     if settings.test_rpc_urls:
-        clusters[Cluster.test] = _make(
-            Cluster.test, settings, settings.test_rpc_urls, settings.test_usdc_mint, settings.test_fee_payer
-        )
+        clusters[Cluster.test] = _make(Cluster.test, settings, settings.test_rpc_urls, settings.test_usdc_mint)
     return clusters

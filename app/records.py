@@ -357,6 +357,46 @@ class PaymentGroup(Record, frozen=True):
         )
 
 
+class FormerPin(Record, frozen=True):
+    """A single-use account that a group had before. What lies in it comes back with the group's rent."""
+
+    TABLE: ClassVar[str] = "former_pins"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "group_id": "bigint NOT NULL",
+        "version": "integer NOT NULL",
+        "base": "text NOT NULL",
+        "seed": "text NOT NULL",
+        "address": "text NOT NULL",
+        "cause": "text NOT NULL",
+        "replaced_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    group_id: int
+    version: int
+    base: str
+    seed: str
+    address: str
+    # Why the group got another: `occupied` or `fee_payer` (app/payments/pinning.py).
+    cause: str
+    replaced_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["group_id"],
+            row["version"],
+            row["base"],
+            row["seed"],
+            row["address"],
+            row["cause"],
+            row["replaced_at"],
+        )
+
+
 class Payment(Record, frozen=True):
     TABLE: ClassVar[str] = "payments"
     COLUMN_TYPES: ClassVar[dict[str, str]] = {
@@ -943,6 +983,7 @@ RECORDS: tuple[type[Record], ...] = (
     PortalSession,
     OauthState,
     PaymentGroup,
+    FormerPin,
     Payment,
     IssuedTransaction,
     FeeTally,

@@ -131,6 +131,19 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU"
     )
     test_fee_payer: Annotated[str, _meta("The fee payer of the test cluster, like SETTLE_FEE_PAYER.", secret=True)] = ""
+    former_fee_payers: Annotated[
+        tuple[str, ...],
+        _meta(
+            "Fee payers of the past, like SETTLE_FEE_PAYER: open orders stay with the key they began with.", secret=True
+        ),
+    ] = ()
+    test_former_fee_payers: Annotated[
+        tuple[str, ...], _meta("Fee payers of the past of the test cluster.", secret=True)
+    ] = ()
+    leaked_fee_payers: Annotated[
+        tuple[str, ...],
+        _meta("Addresses of former fee payers whose key somebody else may have: nothing more is issued with them."),
+    ] = ()
     derivation_secret: Annotated[
         str, _meta("Hex, 32 bytes: makes single-use addresses unguessable.", secret=True, pattern="^[0-9a-f]{64}$")
     ]

@@ -39,13 +39,14 @@ class System:
     async def open(cls, settings: Settings, *, on_query: Callable[[str], None] | None = None) -> Self:
         """Connect to the database and make the clients; nothing outside is called yet. `on_query`: see Database."""
         clock = make_clock(settings.clock_file)
+        # Before the database, so that bad settings leave no connection open.
+        clusters = make_clusters(settings)
         database = await Database.connect(
             settings.database_url,
             max_size=settings.database_pool_size,
             command_timeout_seconds=settings.database_timeout_seconds,
             on_query=on_query,
         )
-        clusters = make_clusters(settings)
         # One client per host, each with its own limits; nothing here retries by itself.
         trm = _client(settings.trm_url, settings.trm_timeout_seconds)
         prices = _client(settings.price_url, 10)

@@ -1,6 +1,6 @@
 """Answering a transaction request: refuse early and kindly, screen, build, and store before handing out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from solders.pubkey import Pubkey
 
@@ -8,7 +8,7 @@ from app import metrics
 from app.database import Connection
 from app.logs import bind_contextvars, get_logger
 from app.money import format_amount, format_usdc
-from app.payments import quotes, refusals
+from app.payments import pinning, quotes, refusals
 from app.payments.issued import live_transactions, store_issued
 from app.payments.quotas import Ask, Cost, check_quotas, digest_network
 from app.payments.rejection import screen_out
@@ -16,7 +16,7 @@ from app.payments.transfers import plan_of, transfer_of
 from app.records import IssuedTransaction, Merchant, MerchantStatus, Payment, PaymentGroup, PaymentStatus
 from app.system import System
 from chain.addresses import check_wallet, parse_wallet
-from chain.errors import NodeError
+from chain.errors import NodeError, OrderAlreadyBeingPaid
 from chain.fees import transaction_fee
 from chain.payment_transaction import SIGNATURES, SignedTransaction, issue_transaction
 from chain.preflight import addresses_of, check_accounts
@@ -35,7 +35,10 @@ FROM payments p JOIN payment_groups g ON g.id = p.group_id JOIN merchants m ON m
 _LOCK_GROUP = "SELECT FROM payment_groups WHERE id = $1 FOR UPDATE"
 _LOCK_PAYMENT = "SELECT FROM payments WHERE id = $1 FOR UPDATE"
 
-_IS_OURS = "SELECT EXISTS (SELECT FROM payment_groups WHERE address = $1 OR base = $1)"
+_IS_OURS = """
+SELECT EXISTS (SELECT FROM payment_groups WHERE address = $1 OR base = $1)
+    OR EXISTS (SELECT FROM former_pins WHERE address = $1 OR base = $1)
+"""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,12 @@ async def offer_transaction(system: System, payment_id: str, account: str, netwo
     `network_address`: where the request comes from, when that is known. Raises what app/payments/refusals.py lists,
     chain.errors.Refused, ScreeningUnavailable or PriceUnavailable.
     """
+    return await _offer_transaction(system, payment_id, account, network_address, may_pin=True)
+
+
+async def _offer_transaction(
+    system: System, payment_id: str, account: str, network_address: str | None, *, may_pin: bool
+) -> Offer:
     wallet = parse_wallet(account)
     async with system.database.acquire() as connection:
         case = await read_case(connection, payment_id)
@@ -69,10 +78,16 @@ async def offer_transaction(system: System, payment_id: str, account: str, netwo
         await _check_wallet(system, connection, case, wallet)
         known = await live_transactions(connection, payment_id)
     parts = system.clusters[case.payment.cluster]
-    if case.group.base != str(parts.fee_payer.address):
-        # The key was rotated while this order was open, and the old one is not here.
-        get_logger().error("fee_payer_unknown", group=case.group.id, base=case.group.base)
-        raise refusals.ChainUnavailable
+    fee_payer = parts.fee_payers.issuer(case.group.base)
+    if fee_payer is None:
+        # Its key leaked, or was replaced and is not here.
+        get_logger().error("fee_payer_unusable", group=case.group.id, base=case.group.base)
+        cause = pinning.Cause.fee_payer
+        pinned = await pinning.pin_anew(system, parts, case.group, payment_id, case.merchant.shop, cause)
+        case, fee_payer = replace(case, group=pinned), parts.fee_payers.issuer(pinned.base)
+        if fee_payer is None:
+            # Another process was faster, and has other keys.
+            raise refusals.PaymentInPreparation
     try:
         earlier = _still_good(system, known, account, await parts.snapshots.get(0, 0))
         if earlier is not None:
@@ -86,18 +101,27 @@ async def offer_transaction(system: System, payment_id: str, account: str, netwo
             raise refusals.WalletScreenedOut
         transfer = transfer_of(payment, case.group, wallet)
         # The one call that a warm request makes; its slot also tells whether the blockhash at hand is fresh enough.
-        view = await parts.node.accounts([*addresses_of(transfer), parts.fee_payer.address], "confirmed")
+        view = await parts.node.accounts([*addresses_of(transfer), fee_payer.address], "confirmed")
         *accounts, purse = view.accounts
-        check_accounts(transfer, accounts)
+        try:
+            check_accounts(transfer, accounts)
+        except OrderAlreadyBeingPaid:
+            if not may_pin:
+                raise
+            # The single-use account exists. When nothing of ours made it, the order gets another one.
+            await pinning.leave_occupied(system, parts, case.group, payment_id, case.merchant.shop)
+            return await _offer_transaction(system, payment_id, account, network_address, may_pin=False)
         snapshot = await parts.snapshots.get(view.slot, system.settings.snapshot_age_slots)
     except NodeError as error:
         raise refusals.ChainUnavailable from error
     plan = plan_of(transfer, payment, case.group, snapshot, system.settings.compute_unit_limit)
-    signed = await issue_transaction(plan, parts.fee_payer)
+    signed = await issue_transaction(plan, fee_payer)
     cost = Cost(
         fee=transaction_fee(SIGNATURES, plan.compute_unit_limit, plan.compute_unit_price), rent=plan.rent_lamports
     )
-    parts.purse.lamports, parts.purse.last_fee = purse.lamports if purse else 0, cost.fee
+    balance = purse.lamports if purse else 0
+    if fee_payer is parts.fee_payer:
+        parts.purse.lamports, parts.purse.last_fee = balance, cost.fee
     secret = bytes.fromhex(system.settings.derivation_secret)
     ask = Ask(
         payment=payment,
@@ -105,7 +129,7 @@ async def offer_transaction(system: System, payment_id: str, account: str, netwo
         network=digest_network(secret, network_address),
         fee_payer=case.group.base,
         cost=cost,
-        balance=parts.purse.lamports,
+        balance=balance,
     )
     earlier = await _store(system, case, ask, signed, snapshot)
     get_logger().info("transaction_issued", signature=signed.signature, usdc=payment.usdc, reused=earlier is not None)
@@ -140,7 +164,7 @@ def _check_payable(system: System, case: Case) -> None:
 
 async def _check_wallet(system: System, connection: Connection, case: Case, wallet: Pubkey) -> None:
     """Raises OwnAddress or MerchantWallet."""
-    own = {parts.fee_payer.address for parts in system.clusters.values()}
+    own = {address for parts in system.clusters.values() for address in parts.fee_payers.addresses}
     # Keys and single-use addresses of the past are ours, too.
     if await connection.fetchval(_IS_OURS, str(wallet)):
         own.add(wallet)
@@ -164,7 +188,7 @@ async def _store(
         if earlier is not None:
             return earlier
         if now.group.address != case.group.address:
-            raise refusals.TooManyRequests
+            raise refusals.PaymentInPreparation
         await check_quotas(system, connection, ask)
         stored = await store_issued(
             connection,

@@ -1,5 +1,7 @@
 """Rent reclaim: what single-use accounts lock comes back once nothing issued for their order can land any more.
 
+All of it goes to today's fee payer, which also pays for it. Accounts of a former one are emptied with its key.
+
 A group is due when it is won, its payment is final, and the finalized height is past the greatest last valid block
 height that was ever issued for it, plus a margin. A reclaim's signature is stored before it is sent, and from then on
 its groups are taken: after a crash the stored transaction is sent again, until it landed or is dead.
@@ -24,7 +26,7 @@ from chain.fees import transaction_fee
 from chain.node import SignatureStatus
 from chain.payment_transaction import SignedTransaction
 from chain.programs import MAX_ACCOUNTS_PER_CALL, MAX_STATUSES_PER_CALL
-from chain.reclaim import ACCOUNTS_PER_RECLAIM, SIGNATURES, Locked, may_reclaim, sign_reclaim
+from chain.reclaim import Locked, accounts_per_reclaim, may_reclaim, sign_reclaim
 from chain.single_use import SingleUse
 from chain.snapshot import ChainSnapshot
 
@@ -39,12 +41,16 @@ SELECT g.id, i.updated_at AS final_at,
 FROM payment_groups g JOIN payments p ON p.id = g.winner_id JOIN issued_transactions i ON i.signature = p.paid_signature
 WHERE g.cluster = $1 AND g.winner_id IS NOT NULL AND g.reclaimed_at IS NULL AND g.reclaim_id IS NULL
     AND i.final AND i.fate = 'landed' AND i.error IS NULL
-    AND NOT EXISTS (SELECT FROM issued_transactions o WHERE o.group_id = g.id AND o.fee_payer <> $2)
+    AND g.base = ANY($2) AND NOT EXISTS (SELECT FROM former_pins f WHERE f.group_id = g.id AND f.base <> ALL($2))
     AND ($3::bigint[] IS NULL OR g.id = ANY($3))
 ORDER BY g.id LIMIT $4
 """
 
-_ACCOUNTS = "SELECT DISTINCT group_id, single_use, seed FROM issued_transactions WHERE group_id = ANY($1) ORDER BY 1, 2"
+# All that a group ever had: somebody else filled those that it left as occupied, but only we can empty them.
+_ACCOUNTS = """
+SELECT id AS group_id, version, base, seed, address FROM payment_groups WHERE id = ANY($1)
+UNION ALL SELECT group_id, version, base, seed, address FROM former_pins WHERE group_id = ANY($1) ORDER BY 1, 2
+"""
 
 _INSERT = """
 INSERT INTO reclaims (cluster, signature, blockhash_slot, last_valid_block_height, message, fee_lamports, fate, final,
@@ -54,9 +60,10 @@ INSERT INTO reclaims (cluster, signature, blockhash_slot, last_valid_block_heigh
 
 @dataclass(frozen=True)
 class _Group:
-    """A group that is due, and its accounts that still hold something."""
+    """A group that is due, and its accounts that still hold something, all of one base."""
 
     id: int
+    base: str
     accounts: list[Locked]
     is_old: bool
     has_failed: bool
@@ -86,10 +93,12 @@ class Reclaimer:
         """Send a reclaim for each full batch that is due; returns how many were sent. Raises NodeError."""
         groups = await self._due_groups()
         sent = 0
-        for batch in _make_batches(groups):
+        for batch in self._make_batches(groups):
             snapshot = await self._parts.snapshots.refresh()
             locked = [account for group in batch for account in group.accounts]
-            signed = await sign_reclaim(self._parts.fee_payer, locked, snapshot.blockhash.hash)
+            keeper = self._parts.fee_payers.keeper(batch[0].base)
+            assert keeper is not None
+            signed = await sign_reclaim(self._parts.fee_payer, keeper, locked, snapshot.blockhash.hash)
             stored = await self._store(batch, signed, snapshot)
             if stored is not None:
                 await self._send(stored)
@@ -161,7 +170,7 @@ class Reclaimer:
         async with self._system.database.acquire() as connection:
             due = await self._find_due(connection, finalized.block_height)
             rows = await connection.fetch(_ACCOUNTS, [row["id"] for row in due])
-        addresses = [Pubkey.from_string(row["single_use"]) for row in rows]
+        addresses = [Pubkey.from_string(row["address"]) for row in rows]
         lamports: dict[Pubkey, int] = {}
         for start in range(0, len(addresses), MAX_ACCOUNTS_PER_CALL):
             part = addresses[start : start + MAX_ACCOUNTS_PER_CALL]
@@ -173,21 +182,32 @@ class Reclaimer:
         locked: dict[int, list[Locked]] = {row["id"]: [] for row in due}
         for row, address in zip(rows, addresses, strict=True):
             if lamports.get(address):
-                single_use = SingleUse(self._parts.fee_payer.address, row["seed"], address)
+                single_use = SingleUse(Pubkey.from_string(row["base"]), row["seed"], address)
                 locked[row["group_id"]].append(Locked(single_use, lamports[address]))
         await self._note_empty([group_id for group_id, accounts in locked.items() if not accounts])
         oldest = self._system.clock.now() - timedelta(seconds=self._system.settings.reclaim_patience_seconds)
         return [
-            _Group(row["id"], locked[row["id"]], row["final_at"] <= oldest, row["failures"] > 0)
+            self._take(row["id"], locked[row["id"]], row["final_at"] <= oldest, row["failures"] > 0)
             for row in due
             if locked[row["id"]]
         ]
+
+    def _take(self, group_id: int, locked: Sequence[Locked], is_old: bool, has_failed: bool) -> _Group:
+        """No more accounts than one reclaim takes, and of one base; the rest is found in the next round."""
+        base = locked[0].single_use.base
+        accounts = [account for account in locked if account.single_use.base == base]
+        most = accounts_per_reclaim(self._parts.fee_payer.address, base)
+        return _Group(group_id, str(base), accounts[:most], is_old, has_failed)
 
     async def _find_due(
         self, connection: Connection, finalized_height: int, among: Sequence[int] | None = None
     ) -> list[Row]:
         rows = await connection.fetch(
-            _DUE, self._parts.cluster, str(self._parts.fee_payer.address), among, MAX_ACCOUNTS_PER_CALL
+            _DUE,
+            self._parts.cluster,
+            [str(key.address) for key in self._parts.fee_payers.at_hand],
+            among,
+            MAX_ACCOUNTS_PER_CALL,
         )
         margin = self._system.settings.reclaim_margin_blocks
         return [
@@ -223,7 +243,7 @@ class Reclaimer:
                 snapshot.blockhash.slot,
                 snapshot.blockhash.last_valid_block_height,
                 signed.wire,
-                transaction_fee(SIGNATURES, 0, 0),
+                transaction_fee(signed.wire[0], 0, 0),
                 self._system.clock.now(),
             )
             assert row is not None
@@ -248,26 +268,22 @@ class Reclaimer:
         except NodeError as error:
             get_logger().warning("reclaim_not_sent", signature=reclaim.signature, problem=error.message)
 
+    def _make_batches(self, groups: Sequence[_Group]) -> list[list[_Group]]:
+        """Full ones, and for each base one that is not full when something in it has waited long enough.
 
-def _make_batches(groups: Sequence[_Group]) -> list[list[_Group]]:
-    """Full ones, and one that is not full when something in it has waited long enough.
-
-    A group whose reclaim failed goes alone: it shall not stop others.
-    """
-    batches = [[_cut(group)] for group in groups if group.has_failed]
-    batch: list[_Group] = []
-    room = ACCOUNTS_PER_RECLAIM
-    for group in (_cut(group) for group in groups if not group.has_failed):
-        if len(group.accounts) > room:
-            batches.append(batch)
-            batch, room = [], ACCOUNTS_PER_RECLAIM
-        batch.append(group)
-        room -= len(group.accounts)
-    if batch and (room == 0 or any(group.is_old for group in batch)):
-        batches.append(batch)
-    return batches
-
-
-def _cut(group: _Group) -> _Group:
-    """No more accounts than one reclaim takes; the rest is found in the next round."""
-    return _Group(group.id, group.accounts[:ACCOUNTS_PER_RECLAIM], group.is_old, group.has_failed)
+        A group whose reclaim failed goes alone: it shall not stop others.
+        """
+        batches = [[group] for group in groups if group.has_failed]
+        for base in sorted({group.base for group in groups}):
+            most = accounts_per_reclaim(self._parts.fee_payer.address, Pubkey.from_string(base))
+            batch: list[_Group] = []
+            room = most
+            for group in (group for group in groups if group.base == base and not group.has_failed):
+                if len(group.accounts) > room:
+                    batches.append(batch)
+                    batch, room = [], most
+                batch.append(group)
+                room -= len(group.accounts)
+            if batch and (room == 0 or any(group.is_old for group in batch)):
+                batches.append(batch)
+        return batches

@@ -66,6 +66,13 @@ class TooManyRequests(SettleError):
     status = 429
 
 
+class PaymentInPreparation(SettleError):
+    """This payment is being prepared anew, nothing was paid. Please wait two minutes, then scan the code again."""
+
+    reason = "payment_in_preparation"
+    status = 503
+
+
 class WalletQuotaSpent(SettleError):
     """This wallet has asked for too many payments that did not go through. Please try another wallet, or tomorrow."""
 

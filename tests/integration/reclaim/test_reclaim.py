@@ -11,7 +11,7 @@ from solders.pubkey import Pubkey
 from app.payments.reclaim import Reclaimer
 from chain.reclaim import ACCOUNTS_PER_RECLAIM, Locked, may_reclaim, sign_reclaim
 from chain.single_use import SingleUse
-from tests.integration.reclaim.conftest import Scene
+from tests.scene import Scene
 
 FEE, RECLAIM_FEE = 10_000, 5_000
 
@@ -53,7 +53,7 @@ async def test_why_it_may_not_be_early_until_the_blockhash_has_ended_a_second_pa
     address = Pubkey.from_string(row["address"])
     locked = Locked(SingleUse(scene.parts.fee_payer.address, row["seed"], address), 890_880)
     blockhash = await scene.parts.node.latest_blockhash("processed")
-    reclaim = await sign_reclaim(scene.parts.fee_payer, [locked], blockhash.hash)
+    reclaim = await sign_reclaim(scene.parts.fee_payer, scene.parts.fee_payer, [locked], blockhash.hash)
     assert "result" in await send_raw(scene, reclaim.wire)
     late = await scene.send(*second)
     assert (late.status_code == 200) is is_paid_twice, late.text
