@@ -431,6 +431,8 @@ class Payment(Record, frozen=True):
         "expires_at": "timestamp(6) with time zone NOT NULL",
         "created_at": "timestamp(6) with time zone NOT NULL",
         "updated_at": "timestamp(6) with time zone NOT NULL",
+        "paid_at": "timestamp(6) with time zone",
+        "attended_at": "timestamp(6) with time zone",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
 
@@ -480,6 +482,10 @@ class Payment(Record, frozen=True):
     expires_at: datetime
     created_at: datetime
     updated_at: datetime
+    # When it first counted as paid.
+    paid_at: datetime | None
+    # When a person said that the trouble, `stuck` or the exception, is dealt with outside Shopify.
+    attended_at: datetime | None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -515,6 +521,8 @@ class Payment(Record, frozen=True):
             row["expires_at"],
             row["created_at"],
             row["updated_at"],
+            row["paid_at"],
+            row["attended_at"],
         )
 
 

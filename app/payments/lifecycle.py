@@ -29,8 +29,11 @@ FINAL = frozenset(status for status, targets in MOVES.items() if not targets)
 
 # Columns that a move may set along with the status.
 _SETTABLE = frozenset(
-    {"redirect_url", "paid_signature", "paid_wallet", "stuck_reason", "exception", "expires_at", "quote_expires_at"}
-)
+    {
+        "redirect_url", "paid_signature", "paid_wallet", "paid_at", "stuck_reason", "exception", "expires_at",
+        "quote_expires_at",
+    }
+)  # fmt: skip
 
 
 def sources(to: PaymentStatus) -> frozenset[PaymentStatus]:

@@ -147,6 +147,7 @@ async def _settle(
             detail={"signature": issued.signature},
             paid_signature=issued.signature,
             paid_wallet=issued.wallet,
+            paid_at=now,
             exception=PaymentException.late if payment.status is S.expired else payment.exception,
         )
     if moved is None:

@@ -35,6 +35,7 @@ QUOTE = {"usdc": 10_000_000, "rate": Decimal(1), "rate_source": "par", "rate_at"
         ("payment", {"status": "paid"}, "payments_paid_has_signature"),
         ("payment", {"status": "completed"}, "payments_paid_has_signature"),
         ("payment", {"paid_wallet": ADDRESS}, "payments_paid_by"),
+        ("payment", {"paid_at": AT}, "payments_paid_by"),
         ("payment", {"status": "stuck"}, "payments_stuck_has_reason"),
         ("issued", {"usdc": 0}, "issued_transactions_usdc_positive"),
         ("issued", {"signature": "1" * 63}, "issued_transactions_signature_length"),
@@ -65,7 +66,8 @@ async def test_rows_that_make_sense_are_taken_and_read_back(rows: Rows) -> None:
     payment_id = await rows.payment(**QUOTE, quote_expires_at=AT, amount=Decimal("12.340"))
     signature = await rows.issued(payment_id=payment_id)
     await rows.connection.execute(
-        "UPDATE payments SET status = 'paid', paid_signature = $2, paid_wallet = $3 WHERE id = $1",
+        """UPDATE payments SET status = 'paid', paid_signature = $2, paid_wallet = $3, paid_at = created_at
+        WHERE id = $1""",
         payment_id,
         signature,
         ADDRESS,
@@ -83,7 +85,7 @@ async def test_rows_that_make_sense_are_taken_and_read_back(rows: Rows) -> None:
 async def test_only_one_payment_of_a_group_can_be_paid(rows: Rows) -> None:
     group = await rows.group()
     first, second = await rows.payment(group_id=group), await rows.payment(group_id=group)
-    pay = "UPDATE payments SET status = $2, paid_signature = $3, paid_wallet = $4 WHERE id = $1"
+    pay = "UPDATE payments SET status = $2, paid_signature = $3, paid_wallet = $4, paid_at = created_at WHERE id = $1"
     await rows.connection.execute(pay, first, "completed", await rows.issued(payment_id=first), ADDRESS)
     with pytest.raises(asyncpg.UniqueViolationError, match="payments_group_id_paid_key"):
         await rows.connection.execute(pay, second, "paid", await rows.issued(payment_id=second), ADDRESS)
@@ -94,7 +96,8 @@ async def test_a_payment_can_not_be_paid_by_a_transaction_we_did_not_issue(rows:
     payment = await rows.payment()
     with pytest.raises(asyncpg.ForeignKeyViolationError, match="payments_paid_signature_fkey"):
         await rows.connection.execute(
-            "UPDATE payments SET status = 'paid', paid_signature = $2, paid_wallet = $3 WHERE id = $1",
+            """UPDATE payments SET status = 'paid', paid_signature = $2, paid_wallet = $3, paid_at = created_at
+            WHERE id = $1""",
             payment,
             "5" * 88,
             ADDRESS,

@@ -33,7 +33,8 @@ def payment(version: str) -> Payment:
         exception=PaymentException.none, usdc=12_340_000, rate=Decimal(1), rate_source="par", rate_at=NOW,
         quote_expires_at=None, merchant_wallet="w", destination="d", mint="m", memo="memo", reference="r",
         cancel_url="https://shop.example/cancel", locale=None, redirect_url=None, paid_signature=None,
-        paid_wallet=None, stuck_reason=None, proposed_at=None, expires_at=NOW, created_at=NOW, updated_at=NOW,
+        paid_wallet=None, paid_at=None, stuck_reason=None, attended_at=None, proposed_at=None, expires_at=NOW,
+        created_at=NOW, updated_at=NOW,
     )  # fmt: skip
 
 

@@ -1,0 +1,85 @@
+"""A shop with very many payments, made by the database itself: for lists, searches and exports at their real size."""
+
+from datetime import datetime, timedelta
+
+from app.database import Connection
+
+# Of a hundred payments in a row: most are completed, some are in every other status, few are unusual. Every fiftieth is
+# a test.
+_PLAN = """
+CREATE TEMPORARY TABLE plan ON COMMIT DROP AS
+SELECT n, CASE WHEN n % 50 = 1 THEN 'test' ELSE 'live' END::cluster AS cluster,
+    CASE WHEN n % 5000 = 7 THEN 'stuck' WHEN n % 100 < 70 THEN 'completed' WHEN n % 100 < 88 THEN 'expired'
+        WHEN n % 100 < 92 THEN 'superseded' WHEN n % 100 < 96 THEN 'pending' WHEN n % 100 < 98 THEN 'rejected'
+        ELSE 'paid' END::payment_status AS status,
+    CASE WHEN n % 4000 = 3 THEN 'late' WHEN n % 10000 = 89 THEN 'duplicate' WHEN n % 20000 = 11 THEN 'vanished'
+        ELSE 'none' END::payment_exception AS exception,
+    -- Digests in the letters of base58: spread like real ones, and the same in every run. Wallets buy in several shops.
+    substr(md5($1 || 'payment' || n), 1, 22) AS payment,
+    translate(substr(md5($1 || n) || md5(n || $1) || md5('signature' || n || $1), 1, 88), '0', 'z') AS signature,
+    translate(substr(md5('wallet' || n % 5000) || md5('w' || n % 5000), 1, 44), '0', 'z') AS wallet,
+    (n % 4999 + 100) / 100.0 AS amount, $3::timestamptz - n * $4::interval AS at
+FROM generate_series(0, $2::int - 1) AS n
+"""
+_MERCHANT = """
+INSERT INTO merchants (shop, display_name, status, wallet, created_at, updated_at)
+VALUES ($1, $1, 'active', translate(substr(md5($1) || md5('wallet' || $1), 1, 44), '0', 'z'), $2, $2) RETURNING id
+"""
+_GROUPS = """
+INSERT INTO payment_groups (merchant_id, group_key, cluster, base, seed, version, address, winner_id, created_at)
+SELECT $1, 'group-' || n, cluster, repeat('b', 44), repeat('s', 22), 1,
+    translate(substr(md5('address' || payment) || md5(payment), 1, 44), '0', 'z'),
+    CASE WHEN status IN ('completed', 'paid', 'stuck') THEN payment END, at
+FROM plan ORDER BY n DESC
+"""
+_PAYMENTS = """
+INSERT INTO payments (id, shopify_id, gid, merchant_id, group_id, cluster, api_version, amount, currency, status,
+    exception, usdc, rate, rate_source, rate_at, merchant_wallet, destination, mint, memo, reference, cancel_url,
+    expires_at, stuck_reason, paid_signature, paid_wallet, paid_at, created_at, updated_at)
+SELECT payment, 'shopify-' || $1 || '-' || n, 'gid://shopify/PaymentSession/shopify-' || $1 || '-' || n, $1, g.id,
+    p.cluster, '2026-10', amount, CASE WHEN n % 3 = 0 THEN 'EUR' ELSE 'USD' END, p.status, exception,
+    amount * 1000000, 1, 'test', at, m.wallet, m.wallet, m.wallet, 'memo', m.wallet, 'https://shop.example/cancel',
+    at + interval '1 day',
+    CASE WHEN p.status = 'stuck' THEN 'retries_spent' END, CASE WHEN g.winner_id IS NOT NULL THEN signature END,
+    CASE WHEN g.winner_id IS NOT NULL THEN p.wallet END,
+    CASE WHEN g.winner_id IS NOT NULL THEN at + interval '24 seconds' END, at, at
+FROM plan p JOIN merchants m ON m.id = $1
+JOIN payment_groups g ON g.merchant_id = $1 AND g.group_key = 'group-' || n AND g.cluster = p.cluster ORDER BY n DESC
+"""
+_ISSUED = """
+INSERT INTO issued_transactions (signature, payment_id, group_id, group_version, seed, single_use, wallet, fee_payer,
+    usdc, blockhash, blockhash_slot, last_valid_block_height, message, fate, final, slot, created_at, updated_at,
+    fee_lamports, rent_lamports)
+SELECT paid_signature, id, group_id, 1, repeat('s', 22), repeat('a', 44), paid_wallet, repeat('b', 44), usdc,
+    repeat('h', 44), 1, 151, '\\x00', 'landed', true, 2, created_at + interval '20 seconds', created_at, 10000, 890880
+FROM payments WHERE merchant_id = $1 AND paid_signature IS NOT NULL ORDER BY created_at
+"""
+_TALLIES = """
+INSERT INTO fee_tallies (merchant_id, cluster, day, lamports)
+SELECT $1, cluster, date_trunc('day', created_at, 'UTC'), 10000 * count(*) FROM payments
+WHERE merchant_id = $1 AND paid_signature IS NOT NULL GROUP BY 2, 3
+"""
+
+
+async def fill_shop(
+    connection: Connection, shop: str, payments: int, *, until: datetime, apart: timedelta = timedelta(seconds=20)
+) -> int:
+    """Make a merchant with so many payments, the newest at `until` and the others each `apart` earlier. Returns its id.
+
+    The rows are as the records' rules want them, but have no history. A payment's values follow from its
+    number, which is in its Shopify id: `shopify-<merchant>-<number>`.
+    """
+    merchant: int = await connection.fetchval(_MERCHANT, shop, until)
+    async with connection.transaction():
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        # Checking what refers to what, and keeping tallies row by row, would take most of the time.
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        await connection.execute(_PLAN, shop, payments, until, apart)
+        for statement in (_GROUPS, _PAYMENTS, _ISSUED, _TALLIES):
+            await connection.execute(statement, merchant)
+    return merchant
+
+
+async def settle_down(connection: Connection) -> None:
+    """Bring the database's statistics and visibility up to date, as autovacuum does in time."""
+    await connection.execute("VACUUM (ANALYZE) payments, payment_groups, issued_transactions")
