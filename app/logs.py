@@ -1,15 +1,21 @@
-"""Structured logs: one JSON line per event, an action and its fields, never a secret and never a customer's datum."""
+"""Structured logs: one JSON line per event, an action and its fields, never a secret and never a customer's datum.
+
+Every line is written by `Logger`, the libraries' included. Several are written with each request, so nothing of
+the standard library's logging stands between an action and its line.
+"""
 
 import logging
 import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
-import structlog
-from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars
-
-__all__ = ["bind_contextvars", "bound_contextvars", "clear_contextvars", "configure_logs", "get_logger", "scrub"]
 
 # A field or header whose name contains one of these never shows its value.
 SECRET_WORDS = (
@@ -30,6 +36,13 @@ PERSONAL_WORDS = ("email", "phone", "address", "given_name", "family_name", "cus
 HARMLESS = frozenset({"idempotency_key", "group_key"})
 HIDDEN = "[hidden]"
 
+_LISTS = (list, tuple)
+_NESTED = (dict, *_LISTS)
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+# What belongs to the request or the job at hand: on each of its lines. Never changed, only replaced.
+_context: ContextVar[Mapping[str, Any]] = ContextVar("log_context", default=MappingProxyType({}))
+
 
 @lru_cache(maxsize=4_096)
 def _is_hidden(name: str) -> bool:
@@ -43,70 +56,97 @@ def scrub(value: Any, name: str = "") -> Any:
         return HIDDEN
     if isinstance(value, dict):
         return {key: scrub(item, str(key)) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, _LISTS):
         return [scrub(item) for item in value]
     return value
 
 
-def _hide(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return {name: scrub(value, name) for name, value in event.items()}
+def bind_contextvars(**fields: Any) -> None:
+    """Add fields to every line from here to the end of the task, or until they are cleared."""
+    _context.set({**_context.get(), **fields})
 
 
-def _render(_logger: Any, _method: str, event: structlog.typing.EventDict) -> bytes:
-    return msgspec.json.encode(event, enc_hook=str)
+def clear_contextvars() -> None:
+    """Forget the fields of whatever this task did before."""
+    _context.set(MappingProxyType({}))
 
 
-class _Output:
-    """Where our lines go: standard output, whatever that is at the moment."""
+@contextmanager
+def bound_contextvars(**fields: Any) -> Iterator[None]:
+    """Within it, every line has these fields, too."""
+    reset = _context.set({**_context.get(), **fields})
+    try:
+        yield
+    finally:
+        _context.reset(reset)
 
-    def msg(self, line: bytes) -> None:
-        sys.stdout.buffer.write(line + b"\n")
-        sys.stdout.buffer.flush()
 
-    debug = info = warning = error = critical = exception = msg
+def write_line(line: bytes) -> None:
+    """To standard output, whatever that is at the moment."""
+    sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()
+
+
+class Logger:
+    """Writes the lines of `level` (as logging has it) and above. `output` gets each line whole."""
+
+    def __init__(self) -> None:
+        self.level = logging.INFO
+        self.output = write_line
+
+    def debug(self, action: str, **fields: Any) -> None:
+        self.log(logging.DEBUG, "debug", action, fields)
+
+    def info(self, action: str, **fields: Any) -> None:
+        self.log(logging.INFO, "info", action, fields)
+
+    def warning(self, action: str, **fields: Any) -> None:
+        self.log(logging.WARNING, "warning", action, fields)
+
+    def error(self, action: str, **fields: Any) -> None:
+        self.log(logging.ERROR, "error", action, fields)
+
+    def exception(self, action: str, **fields: Any) -> None:
+        """An error, with where the exception at hand came from: its frames, not their variables, which hold secrets."""
+        self.log(logging.ERROR, "error", action, fields | {"exception": traceback.format_exc()})
+
+    def log(self, level: int, name: str, action: str, fields: dict[str, Any]) -> None:
+        if level < self.level:
+            return
+        line = {"action": action, "level": name, "timestamp": datetime.now(UTC), **_context.get(), **fields}
+        for field, value in line.items():
+            if _is_hidden(field) or isinstance(value, _NESTED):
+                line[field] = scrub(value, field)
+        self.output(_encode(line) + b"\n")
+
+
+_logger = Logger()
+
+
+def get_logger() -> Logger:
+    """The one logger; what belongs to a request or a job comes from the context."""
+    return _logger
+
+
+class _Handler(logging.Handler):
+    """The lines of libraries, which know only the standard library's logging."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, Any] = {"logger": record.name}
+        if record.exc_info:
+            fields["exception"] = "".join(traceback.format_exception(*record.exc_info))
+        try:
+            _logger.log(record.levelno, record.levelname.lower(), record.getMessage(), fields)
+        except Exception:
+            # A library's line whose arguments do not fit is the library's trouble, not its caller's.
+            self.handleError(record)
 
 
 def configure_logs(level: str) -> None:
-    """Send our own and the libraries' lines to standard output as JSON.
-
-    Ours take the short way, without the standard library's logging: several are written with every request.
-    """
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _hide,
-        structlog.processors.EventRenamer("action"),
-        # Only the frames, not their variables: those may hold secrets.
-        structlog.processors.format_exc_info,
-    ]
-    structlog.configure(
-        processors=[*shared, _render],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=lambda *_: _Output(),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render_text],
-        )
-    )
+    """Set from which level on lines are written, and take in the libraries' lines."""
+    _logger.level = logging.getLevelNamesMapping()[level.upper()]
     root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(level.upper())
+    root.handlers = [_Handler()]
+    root.setLevel(_logger.level)
     for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "uvicorn.access", "websockets", "hpack"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-def _render_text(logger: Any, method: str, event: structlog.typing.EventDict) -> str:
-    return _render(logger, method, event).decode()
-
-
-_logger: structlog.stdlib.BoundLogger = structlog.get_logger()
-
-
-def get_logger() -> structlog.stdlib.BoundLogger:
-    """The one logger; what belongs to a request or a job comes from the context."""
-    return _logger

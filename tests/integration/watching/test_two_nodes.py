@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from app.records import Cluster
 from tests.box import Box, open_box
 from tests.conftest import Scale
 from tests.integration.payments.test_main_job import RESOLVE, applied
 from tests.integration.watching.conftest import TWO_NODES
+from tests.log_lines import catch_lines
 from tests.waiting import wait_until
 
 
@@ -42,12 +42,12 @@ async def test_while_one_node_is_bad_a_payment_waits_and_then_it_is_paid(
 ) -> None:
     name = f'cluster="live",node="{1 if target == "rpc" else 2}:127.0.0.1",reason="{reason}"'
     before = await metric(box, f"settle_node_faults_total{{{name}}}")
-    with capture_logs() as logs:
+    with catch_lines() as logs:
         await box.fault(target, fault, value=value)
         checkout = await pay(box)
 
         async def has_waited() -> bool:
-            return bool([line for line in logs if line["event"] == "landing_waits_for_nodes"])
+            return bool([line for line in logs if line["action"] == "landing_waits_for_nodes"])
 
         await wait_until(has_waited, 20, "one node does not show it")
         assert (await box.status(checkout))["status"] == "pending"
@@ -55,19 +55,19 @@ async def test_while_one_node_is_bad_a_payment_waits_and_then_it_is_paid(
         await box.until_status(checkout, "completed")
     assert applied(await box.at_shopify(checkout)) == [RESOLVE]
     assert await metric(box, f"settle_node_faults_total{{{name}}}") > before
-    faults = [line for line in logs if line["event"] == "node_fault"]
-    assert all(line["log_level"] == "warning" and line["problem"] for line in faults)
+    faults = [line for line in logs if line["action"] == "node_fault"]
+    assert all(line["level"] == "warning" and line["problem"] for line in faults)
     assert {line["node"][0] for line in faults} == {"1" if target == "rpc" else "2"}
 
 
 async def test_a_node_150_slots_behind_delays_a_payment_until_it_has_seen_it(box: Box) -> None:
-    with capture_logs() as logs:
+    with catch_lines() as logs:
         await box.fault("rpc", "behind", value=150)
-        await wait_until(lambda: any(line["event"] == "node_unwell" for line in logs), 10, "it is found to be behind")
+        await wait_until(lambda: any(line["action"] == "node_unwell" for line in logs), 10, "it is found to be behind")
         checkout = await pay(box)
 
         async def has_waited() -> bool:
-            return bool([line for line in logs if line["event"] == "landing_waits_for_nodes"])
+            return bool([line for line in logs if line["action"] == "landing_waits_for_nodes"])
 
         await wait_until(has_waited, 20, "one node does not show it")
         assert (await box.status(checkout))["status"] == "pending"

@@ -1,16 +1,25 @@
 """No secret and no personal datum reaches a log line or Sentry (I9)."""
 
+import contextvars
 import json
 import logging
 
 import pytest
 import sentry_sdk
-import structlog
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
-from app.logs import HIDDEN, bound_contextvars, configure_logs, get_logger, scrub
+from app.logs import (
+    HIDDEN,
+    bind_contextvars,
+    bound_contextvars,
+    clear_contextvars,
+    configure_logs,
+    get_logger,
+    scrub,
+)
 from app.reporting import configure_reporting
+from tests.log_lines import catch_lines
 
 CANARY = "".join(("can", "ary-"))
 
@@ -31,10 +40,9 @@ SECRETS = {
 @pytest.fixture
 def clean_logging() -> object:
     root = logging.getLogger()
-    handlers, level = root.handlers, root.level
+    handlers, level, ours = root.handlers, root.level, get_logger().level
     yield
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    root.handlers, root.level, get_logger().level = handlers, level, ours
 
 
 def test_everything_that_is_named_like_a_secret_or_a_person_is_hidden() -> None:
@@ -55,6 +63,41 @@ def test_a_log_line_is_json_with_its_action_and_context_and_no_secret(
     assert (ours["payment_id"], ours["shopify_request_id"], ours["signature"]) == ("p1", "r1", "s1")
     assert theirs["action"] == "plain text"
     assert CANARY not in json.dumps([ours, theirs])
+
+
+def test_a_line_below_the_level_is_not_written(clean_logging: object) -> None:
+    configure_logs("warning")
+    with catch_lines() as lines:
+        get_logger().info("quiet")
+        get_logger().warning("loud")
+    assert [line["action"] for line in lines] == ["loud"]
+
+
+def test_an_exception_is_told_with_its_frames_and_none_of_their_variables() -> None:
+    with catch_lines() as lines:
+        try:
+            held = CANARY + str(len(lines))
+            raise RuntimeError(f"{len(held)} characters")
+        except RuntimeError:
+            get_logger().exception("job_failed")
+    [line] = lines
+    assert line["level"] == "error"
+    assert "RuntimeError: 8 characters" in line["exception"]
+    assert "test_logs.py" in line["exception"]
+    assert CANARY not in line["exception"]
+
+
+def test_what_is_bound_is_on_the_lines_of_its_own_task_until_it_is_cleared() -> None:
+    with catch_lines() as lines:
+        bind_contextvars(job_id=1)
+        with bound_contextvars(payment_id="p"):
+            get_logger().info("within")
+            contextvars.copy_context().run(lambda: bind_contextvars(wallet="w"))
+        get_logger().info("after")
+        clear_contextvars()
+        get_logger().info("cleared")
+    fields = [{name: line[name] for name in ("job_id", "payment_id", "wallet") if name in line} for line in lines]
+    assert fields == [{"job_id": 1, "payment_id": "p"}, {"job_id": 1}, {}]
 
 
 class Catcher(Transport):
