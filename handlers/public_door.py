@@ -2,63 +2,61 @@
 
 import asyncio
 
-from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from app.health import Gauges
 from app.payments.feed import PaymentFeed
 from app.payments.refusals import PaymentNotFound
 from app.portal.sessions import SignedOut
+from app.settings import Settings
 from app.system import System
 from handlers.checkout_page import PAGES, STATIC, show_problem
+from handlers.frame import Door, RawHeaders
 from handlers.operations import OPERATIONS
 from handlers.portal import PORTAL
 from handlers.portal.pages import answer_signed_out
-from handlers.requests import ERROR_HANDLERS, RequestLog, answer_error
+from handlers.requests import answer_error
 from handlers.transaction_request import TRANSACTIONS
 
 VERSIONED_SECONDS = 31_536_000
 PLAIN_SECONDS = 3_600
 
 
-class SecurityHeaders:
+def security_headers(settings: Settings) -> RawHeaders:
     """No page asks for anything outside itself, runs nothing inline, and is framed by nobody."""
+    callable_origins = " ".join(filter(None, ("'self'", settings.sandbox_url)))
+    policy = (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+        f"connect-src {callable_origins}; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    headers = [
+        (b"content-security-policy", policy.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+    ]
+    if settings.public_url.startswith("https://"):
+        headers.append((b"strict-transport-security", b"max-age=31536000"))
+    return headers
 
-    def __init__(self, app: ASGIApp, public_url: str, sandbox_url: str) -> None:
-        self._app = app
-        self._https = public_url.startswith("https://")
-        callable_origins = " ".join(filter(None, ("'self'", sandbox_url)))
-        self._policy = (
-            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
-            f"connect-src {callable_origins}; "
-            "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-        )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = self._policy
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "no-referrer"
-                if self._https:
-                    headers["Strict-Transport-Security"] = "max-age=31536000"
-                if scope["path"].startswith("/static/") and message["status"] == 200:
-                    # With its version in the address a file never changes; without, it is asked for again some day.
-                    lasting = b"v=" in scope["query_string"]
-                    headers["Cache-Control"] = f"public, max-age={VERSIONED_SECONDS if lasting else PLAIN_SECONDS}"
-                    # A wallet in a browser shows our icon from its own origin.
-                    headers["Access-Control-Allow-Origin"] = "*"
-            await send(message)
+class Files(StaticFiles):
+    """Our files: kept for long, and shown by wallets that run in a browser from their own origin."""
 
-        await self._app(scope, receive, with_headers)
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        if response.status_code == 200:
+            # With its version in the address a file never changes; without, it is asked for again some day.
+            lasting = b"v=" in scope["query_string"]
+            response.headers["Cache-Control"] = f"public, max-age={VERSIONED_SECONDS if lasting else PLAIN_SECONDS}"
+            response.headers["Access-Control-Allow-Origin"] = "*"
+        return response
 
 
 async def show_favicon(_request: Request) -> Response:
@@ -71,28 +69,22 @@ async def answer_unknown(request: Request, error: PaymentNotFound) -> Response:
     return await (show_problem(request, error) if wants_page else answer_error(request, error))
 
 
-def make_public_door(system: System, feed: PaymentFeed, stop: asyncio.Event) -> Starlette:
+def make_public_door(system: System, feed: PaymentFeed, stop: asyncio.Event) -> Door:
     """`stop` ends the live streams, so that the server can stop without cutting them off."""
-    door = Starlette(
-        routes=[
-            *PAGES,
-            TRANSACTIONS,
-            *PORTAL,
-            *OPERATIONS,
-            Route("/favicon.ico", show_favicon, methods=["GET"]),
-            Mount("/static", StaticFiles(directory=STATIC)),
-        ],
-        middleware=[
-            # Outermost, so that also the answers to what nothing else caught have these headers.
-            Middleware(SecurityHeaders, public_url=system.settings.public_url, sandbox_url=system.settings.sandbox_url),
-            Middleware(RequestLog),
-            Middleware(GZipMiddleware, minimum_size=1_000),
-        ],
-        exception_handlers=ERROR_HANDLERS | {PaymentNotFound: answer_unknown, SignedOut: answer_signed_out},
+    pages = [
+        *PAGES,
+        *PORTAL,
+        *OPERATIONS,
+        Route("/favicon.ico", show_favicon, methods=["GET"]),
+        Mount("/static", Files(directory=STATIC)),
+    ]
+    door = Door(
+        system,
+        # What wallets get is too small to be worth compressing.
+        [*TRANSACTIONS, Mount("", routes=pages, middleware=[Middleware(GZipMiddleware, minimum_size=1_000)])],
+        headers=security_headers(system.settings),
+        error_handlers={PaymentNotFound: answer_unknown, SignedOut: answer_signed_out},
     )
-    # A redirect would lead to whatever host the request names.
-    door.router.redirect_slashes = False
-    door.state.system = system
     door.state.feed = feed
     door.state.stop = stop
     door.state.streams = 0

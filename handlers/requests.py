@@ -1,26 +1,25 @@
-"""What every door does with every request: read no more than the limit, answer errors plainly, log and count."""
+"""What every door does with a request: read no more of its body than the limit, and answer errors plainly."""
 
 import asyncio
-import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 import sentry_sdk
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import metrics
 from app.database import classify_error, count_trouble
 from app.errors import BodyTooLarge, RequestInvalid, RequestTimeout, SettleError
-from app.logs import bind_contextvars, clear_contextvars, get_logger
+from app.logs import get_logger
 from app.payments.refusals import PaymentNotFound
 from app.system import System
 from chain.errors import Refused
 
-QUIET_ROUTES = frozenset({"/health", "/ready", "/metrics", "/pay/{payment_id:payment}/status"})
+ErrorHandler = Callable[[Request, Any], Awaitable[Response]]
+
 INTERNAL_MESSAGE = "Something went wrong on our side. Nothing is lost; please try again."
 
 
@@ -57,18 +56,21 @@ async def read_body(request: Request) -> bytes:
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
         raise BodyTooLarge(limit=limit)
-    parts, size = [], 0
+    parts, size, is_more = [], 0, True
     try:
         async with asyncio.timeout(settings.request_timeout_seconds):
-            async for part in request.stream():
+            while is_more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise RequestInvalid(problem="the connection ended before the body did")
+                part = message.get("body", b"")
                 size += len(part)
                 if size > limit:
                     raise BodyTooLarge(limit=limit)
                 parts.append(part)
+                is_more = message.get("more_body", False)
     except TimeoutError:
         raise RequestTimeout from None
-    except ClientDisconnect:
-        raise RequestInvalid(problem="the connection ended before the body did") from None
     return b"".join(parts)
 
 
@@ -107,52 +109,3 @@ async def answer_error(request: Request, error: Exception) -> Response:
     request.state.reason = reason
     headers = {"Retry-After": "2"} if status in (429, 503) else None
     return JSONResponse(error_body(reason, message), status, headers)
-
-
-ERROR_HANDLERS: dict[Any, Any] = {SettleError: answer_error, Refused: answer_error, HTTPException: answer_error}
-
-
-class RequestLog:
-    """Logs and counts each request, and answers what nothing else caught. Plain ASGI: it costs next to nothing."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        clear_contextvars()
-        scope.setdefault("state", {})
-        status, began = 0, time.perf_counter()
-
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        request = Request(scope)
-        if shopify_request_id := request.headers.get("shopify-request-id"):
-            bind_contextvars(shopify_request_id=shopify_request_id[:100])
-        try:
-            await self._app(scope, receive, watch)
-        except Exception as error:
-            if status:
-                raise
-            response = await answer_error(request, error)
-            await response(scope, receive, watch)
-        seconds = time.perf_counter() - began
-        route = scope.get("route")
-        path = scope.get("root_path", "") + route.path if route is not None else "unknown"
-        metrics.request_seconds.labels(route=path, status=str(status)).observe(seconds)
-        # Machines that look in every few seconds would drown what matters.
-        log = get_logger().debug if path in QUIET_ROUTES and status < 400 else get_logger().info
-        log(
-            "request",
-            method=scope["method"],
-            route=path,
-            status=status,
-            reason=scope["state"].get("reason"),
-            milliseconds=round(seconds * 1000, 1),
-        )

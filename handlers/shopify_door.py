@@ -1,7 +1,5 @@
 """Shopify's door: what Shopify calls, over mutual TLS. Served on a port of its own that no browser reaches."""
 
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -11,7 +9,8 @@ from app.payments.initiation import open_payment, page_url
 from app.shopify.payloads import read_payment_session, read_shop
 from app.shopify.versions import check_version
 from app.system import System
-from handlers.requests import ERROR_HANDLERS, Json, RequestLog, read_body, system_of
+from handlers.frame import Door
+from handlers.requests import Json, read_body, system_of
 
 
 async def open_payment_session(request: Request) -> Response:
@@ -25,12 +24,5 @@ async def open_payment_session(request: Request) -> Response:
     return Json({"redirect_url": page_url(system, opened.payment)})
 
 
-def make_shopify_door(system: System) -> Starlette:
-    door = Starlette(
-        routes=[Route("/shopify/payment", open_payment_session, methods=["POST"])],
-        middleware=[Middleware(RequestLog)],
-        exception_handlers=ERROR_HANDLERS,
-    )
-    door.router.redirect_slashes = False
-    door.state.system = system
-    return door
+def make_shopify_door(system: System) -> Door:
+    return Door(system, [Route("/shopify/payment", open_payment_session, methods=["POST"])])

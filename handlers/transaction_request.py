@@ -1,13 +1,14 @@
 """Solana Pay's transaction request: a wallet asks who wants to be paid, then for the transaction to sign."""
 
 import base64
+from collections.abc import Awaitable, Callable
 
 import msgspec
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route, Router
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from app import metrics
 from app.errors import RequestInvalid, SettleError
@@ -26,6 +27,15 @@ class TransactionRequest(msgspec.Struct):
 
 _decoder = msgspec.json.Decoder(TransactionRequest)
 _NO_STORE = {"Cache-Control": "no-store"}
+# On every answer, and on what a browser asks before it asks (CORS).
+_OPEN = ((b"access-control-allow-origin", b"*"),)
+_ALLOWED = {
+    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+    "Access-Control-Allow-Headers": "Accept, Accept-Encoding, Cache-Control, Content-Type",
+    "Access-Control-Max-Age": "86400",
+}
+
+Answer = Callable[[Request], Awaitable[Response]]
 
 
 async def describe_payment(request: Request) -> Response:
@@ -55,24 +65,29 @@ async def give_transaction(request: Request) -> Response:
     )
 
 
-# Wallets run in browsers of any origin, so everybody may ask; there are no credentials that could be abused.
-TRANSACTIONS = Mount(
-    "/transactions",
-    app=Router(
-        [
-            Route("/payment/{payment_id:payment}", describe_payment, methods=["GET"]),
-            Route("/payment/{payment_id:payment}", give_transaction, methods=["POST"]),
-            Route("/payment/{anything:path}", refuse_unknown, methods=["GET", "POST"]),
-        ],
-        redirect_slashes=False,
-    ),
-    middleware=[
-        Middleware(
-            CORSMiddleware,
-            allow_origins=["*"],
-            allow_methods=["GET", "POST", "OPTIONS"],
-            allow_headers=["Accept", "Accept-Encoding", "Cache-Control", "Content-Type"],
-            max_age=86_400,
-        )
-    ],
-)
+class WalletCall:
+    """What wallets call, in one layer: `describe` answers GET, `give` answers POST.
+
+    Wallets run in browsers of any origin, so everybody may ask; there are no credentials that could be abused.
+    """
+
+    def __init__(self, describe: Answer, give: Answer) -> None:
+        self._answers = {"GET": describe, "HEAD": describe, "POST": give, "OPTIONS": _allow}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["headers"] = _OPEN
+        answer = self._answers.get(scope["method"])
+        if answer is None:
+            raise HTTPException(405)
+        response = await answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+
+async def _allow(_request: Request) -> Response:
+    return Response(headers=_ALLOWED)
+
+
+TRANSACTIONS = [
+    Route("/transactions/payment/{payment_id:payment}", WalletCall(describe_payment, give_transaction)),
+    Route("/transactions/payment/{anything:path}", WalletCall(refuse_unknown, refuse_unknown)),
+]
