@@ -4,12 +4,14 @@ A coroutine runs in steps, from one wait to the next. Each step is timed by the 
 waiting, nor other requests, nor other processes count; of a call to the outside the same steps are timed and taken off.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from types import coroutine
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import httpx
 from solana.rpc.async_api import AsyncClient
@@ -19,11 +21,16 @@ T = TypeVar("T")
 
 @dataclass
 class Account:
-    """Seconds of one request: all steps, those in calls to the outside, those in the HTTP server; and the calls."""
+    """Seconds of one request: all steps, those in calls to the outside, those in the HTTP server; and the calls.
+
+    `steps` and `inner_steps` count what was timed: the request's own steps, and those taken off from them.
+    """
 
     total: float = 0
     outside: float = 0
     server: float = 0
+    steps: int = 0
+    inner_steps: int = 0
     calls: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -32,12 +39,15 @@ class Account:
 
     def add_total(self, seconds: float) -> None:
         self.total += seconds
+        self.steps += 1
 
     def add_outside(self, seconds: float) -> None:
         self.outside += seconds
+        self.inner_steps += 1
 
     def add_server(self, seconds: float) -> None:
         self.server += seconds
+        self.inner_steps += 1
 
 
 current: ContextVar[Account | None] = ContextVar("account", default=None)
@@ -68,23 +78,28 @@ class Stepped(Generic[T]):
                 value, error = None, raised
 
 
-def outside(name: str, coroutine: Coroutine[Any, Any, T]) -> Awaitable[T]:
+def outside(name: str, call: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any) -> Awaitable[T]:
     """A call to the outside, on the account of the request that makes it, if one does."""
     account = current.get()
     if account is None:
-        return coroutine
+        return call(*args, **kwargs)
     account.calls[name] += 1
-    return Stepped(coroutine, account.add_outside)
+    return Stepped(_make(call, args, kwargs), account.add_outside)
+
+
+async def _make(call: Callable[..., Coroutine[Any, Any, T]], args: Any, kwargs: Any) -> T:
+    # Within the first step: what a library does before it gives the coroutine is its own, too.
+    return await call(*args, **kwargs)
 
 
 class MeteredHttp(httpx.AsyncClient):
     async def post(self, *args: Any, **kwargs: Any) -> httpx.Response:
-        return await outside("http", super().post(*args, **kwargs))
+        return await outside("http", super().post, *args, **kwargs)
 
 
 class MeteredRpc(AsyncClient):
     async def send_rpc_request(self, *args: Any, **kwargs: Any) -> Any:
-        return await outside("rpc", super().send_rpc_request(*args, **kwargs))
+        return await outside("rpc", super().send_rpc_request, *args, **kwargs)
 
 
 class MeteredDatabase:
@@ -110,10 +125,10 @@ class Borrowed:
         self._context = context
 
     async def __aenter__(self) -> "MeteredConnection":
-        return MeteredConnection(await outside("borrow", self._context.__aenter__()))
+        return MeteredConnection(await outside("borrow", self._context.__aenter__))
 
     def __aexit__(self, *raised: Any) -> Awaitable[bool | None]:
-        return outside("return", self._context.__aexit__(*raised))
+        return outside("return", self._context.__aexit__, *raised)
 
 
 class MeteredConnection:
@@ -124,16 +139,16 @@ class MeteredConnection:
         return getattr(self._connection, name)
 
     def execute(self, *args: Any) -> Awaitable[Any]:
-        return outside("query", self._connection.execute(*args))
+        return outside("query", self._connection.execute, *args)
 
     def fetch(self, *args: Any) -> Awaitable[Any]:
-        return outside("query", self._connection.fetch(*args))
+        return outside("query", self._connection.fetch, *args)
 
     def fetchrow(self, *args: Any) -> Awaitable[Any]:
-        return outside("query", self._connection.fetchrow(*args))
+        return outside("query", self._connection.fetchrow, *args)
 
     def fetchval(self, *args: Any) -> Awaitable[Any]:
-        return outside("query", self._connection.fetchval(*args))
+        return outside("query", self._connection.fetchval, *args)
 
 
 class MeteredDoor:
@@ -153,6 +168,7 @@ class MeteredDoor:
         token = current.set(account)
 
         async def answer(message: Any) -> None:
+            account.calls["send"] += 1
             await Stepped(send(message), account.add_server)
 
         try:
@@ -165,22 +181,60 @@ class MeteredDoor:
         self.beside_seconds.append(time.thread_time() - began)
 
 
-async def cost_of_metering(repeats: int = 500) -> float:
-    """Seconds that metering adds to `ours` for each call to the outside: the instrument must not be measured."""
+class Metering(NamedTuple):
+    """Seconds that metering adds to `ours`: per call to the outside, per step of such a call, per step of the request."""
 
-    async def nothing() -> None:
-        pass
+    call: float
+    inner_step: float
+    step: float
 
-    async def many(ask: Callable[[Coroutine[Any, Any, None]], Awaitable[None]]) -> None:
-        for _ in range(repeats):
-            await ask(nothing())
+    def cost(self, account: Account) -> float:
+        """What it added to an account."""
+        return account.calls.total() * self.call + account.inner_steps * self.inner_step + account.steps * self.step
 
-    async def seconds(ask: Callable[[Coroutine[Any, Any, None]], Awaitable[None]]) -> float:
-        account = Account()
-        token = current.set(account)
-        await Stepped(many(ask), account.add_total)
-        current.reset(token)
-        return account.ours / repeats
 
-    plain = min([await seconds(lambda coroutine: coroutine) for _ in range(5)])
-    return min([await seconds(lambda coroutine: outside("nothing", coroutine)) for _ in range(5)]) - plain
+PAUSES = 8
+
+
+async def measure_metering(repeats: int = 200) -> Metering:
+    """The instrument must not be measured: the same calls with and without it, with no pause in them and with some."""
+
+    async def without(call: Callable[[int], Coroutine[Any, Any, None]], pauses: int) -> None:
+        await call(pauses)
+
+    async def metered(call: Callable[[int], Coroutine[Any, Any, None]], pauses: int) -> None:
+        await outside("nothing", call, pauses)
+
+    async def seconds(ask: Callable[..., Coroutine[Any, Any, None]], pauses: int) -> float:
+        async def many() -> None:
+            for _ in range(repeats):
+                await ask(_pause, pauses)
+
+        best = math.inf
+        for _ in range(5):
+            account = Account()
+            token = current.set(account)
+            await Stepped(many(), account.add_total)
+            current.reset(token)
+            best = min(best, account.ours / repeats)
+        return best
+
+    whole = await seconds(metered, 0) - await seconds(without, 0)
+    paused = await seconds(metered, PAUSES) - await seconds(without, PAUSES)
+    inner_step = (paused - whole) / PAUSES
+    return Metering(whole - inner_step, inner_step, min(_time_nothing() for _ in range(repeats)))
+
+
+@coroutine
+def _yield_once() -> Generator[None, None, None]:
+    yield
+
+
+async def _pause(times: int) -> None:
+    for _ in range(times):
+        await _yield_once()
+
+
+def _time_nothing() -> float:
+    began = time.thread_time()
+    return time.thread_time() - began

@@ -32,7 +32,7 @@ from app.shopify.payloads import read_payment_session
 from app.system import System
 from handlers.public_door import make_public_door
 from tests.bench.bare import build_bare, make_order
-from tests.bench.meter import MeteredDatabase, MeteredDoor, MeteredHttp, MeteredRpc, cost_of_metering
+from tests.bench.meter import MeteredDatabase, MeteredDoor, MeteredHttp, MeteredRpc, Metering, measure_metering
 from tests.house import SHOP, VERSION, session_body
 from tests.waiting import wait_until
 
@@ -137,19 +137,19 @@ async def measure(settings: Settings, wallets: list[str], rounds: int) -> dict[s
             door.beside_seconds.clear()
             MeteredProtocol.seconds = 0.0
             await ask_all(client, paths, wallets)
-            _note(result, door, await cost_of_metering())
+            _note(result, door, await measure_metering())
             result["hot"].append(time_hot(build))
     await plain.close()
     return result
 
 
-def _note(result: dict[str, list[float]], door: MeteredDoor, per_call: float) -> None:
+def _note(result: dict[str, list[float]], door: MeteredDoor, metering: Metering) -> None:
     accounts, count = door.accounts, len(door.accounts)
     reading = MeteredProtocol.seconds
-    metering = sum(account.calls.total() for account in accounts) * per_call
-    result["ours"].append((sum(account.ours for account in accounts) - metering) / count * 1e6)
+    added = sum(metering.cost(account) for account in accounts)
+    result["ours"].append((sum(account.ours for account in accounts) - added) / count * 1e6)
     result["bare"].append(sum(door.beside_seconds) / count * 1e6)
-    result["metering"].append(metering / count * 1e6)
+    result["metering"].append(added / count * 1e6)
     result["server"].append((sum(account.server for account in accounts) + reading) / count * 1e6)
     result["rpc"].append(max(account.calls["rpc"] for account in accounts))
     result["queries"].append(max(account.calls["query"] for account in accounts))
