@@ -8,7 +8,7 @@ import msgspec
 import sentry_sdk
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from app.database import classify_error, count_trouble
@@ -56,21 +56,18 @@ async def read_body(request: Request) -> bytes:
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
         raise BodyTooLarge(limit=limit)
-    parts, size, is_more = [], 0, True
+    parts, size = [], 0
     try:
         async with asyncio.timeout(settings.request_timeout_seconds):
-            while is_more:
-                message = await request.receive()
-                if message["type"] == "http.disconnect":
-                    raise RequestInvalid(problem="the connection ended before the body did")
-                part = message.get("body", b"")
+            async for part in request.stream():
                 size += len(part)
                 if size > limit:
                     raise BodyTooLarge(limit=limit)
                 parts.append(part)
-                is_more = message.get("more_body", False)
     except TimeoutError:
         raise RequestTimeout from None
+    except ClientDisconnect:
+        raise RequestInvalid(problem="the connection ended before the body did") from None
     return b"".join(parts)
 
 

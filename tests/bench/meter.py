@@ -182,7 +182,7 @@ class MeteredDoor:
 
 
 class Metering(NamedTuple):
-    """Seconds that metering adds to `ours`: per call to the outside, per step of such a call, per step of the request."""
+    """Seconds that metering adds to `ours`: per call to the outside, per step of such a call, per step of all."""
 
     call: float
     inner_step: float
