@@ -99,6 +99,12 @@ _QUERIES: tuple[tuple[str, str], ...] = (
             ORDER BY id DESC LIMIT 1
         ) e ON true WHERE e.to_status IS DISTINCT FROM p.status::text""",
     ),
+    (
+        "I7",
+        """SELECT id AS record, 'noted as dealt with, and no event says by whom' AS problem FROM payments p
+        WHERE attended_at IS NOT NULL AND NOT EXISTS (SELECT FROM events
+            WHERE record = 'payment' AND record_id = p.id AND kind = 'attended' AND at = p.attended_at)""",
+    ),
 )
 
 _STEPS = """

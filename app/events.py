@@ -16,6 +16,7 @@ SCREENED_OUT = "screened_out"  # a wallet was flagged
 FATE = "fate"  # an issued transaction landed, failed, died or vanished
 PINNED = "pinned"  # its order got another single-use account
 MARKED = "marked"  # the exception changed
+ATTENDED = "attended"  # a person said that its trouble is dealt with, and how
 DISPUTED = "disputed"  # Shopify says that it is closed, our ledger that it is open
 SIGNED_IN = "signed_in"  # a browser of the merchant's was signed in at the portal
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from solders.pubkey import Pubkey
+from solders.signature import Signature
 
 from chain.errors import InvalidAddress, MerchantWallet, OffCurveAddress, OwnAddress
 from chain.programs import ASSOCIATED_TOKEN_PROGRAM, TOKEN_PROGRAM
@@ -22,6 +23,24 @@ def parse_wallet(text: str) -> Pubkey:
     if not wallet.is_on_curve():
         raise OffCurveAddress
     return wallet
+
+
+def is_address(text: str) -> bool:
+    """Whether this is an address of any kind: 32 bytes in base58."""
+    try:
+        Pubkey.from_string(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_signature(text: str) -> bool:
+    """Whether this is a signature, the id of a transaction: 64 bytes in base58."""
+    try:
+        Signature.from_string(text)
+    except ValueError:
+        return False
+    return True
 
 
 def token_account(wallet: Pubkey, mint: Pubkey) -> Pubkey:

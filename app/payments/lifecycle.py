@@ -30,8 +30,8 @@ FINAL = frozenset(status for status, targets in MOVES.items() if not targets)
 # Columns that a move may set along with the status.
 _SETTABLE = frozenset(
     {
-        "redirect_url", "paid_signature", "paid_wallet", "paid_at", "stuck_reason", "exception", "expires_at",
-        "quote_expires_at",
+        "redirect_url", "paid_signature", "paid_wallet", "paid_at", "stuck_reason", "attended_at", "exception",
+        "expires_at", "quote_expires_at",
     }
 )  # fmt: skip
 
@@ -96,7 +96,10 @@ async def mark(
 ) -> None:
     """Set a payment's exception, with its event. It stands beside the status and moves nothing."""
     await connection.execute(
-        "UPDATE payments SET exception = $2, updated_at = $3 WHERE id = $1", payment_id, exception, at
+        "UPDATE payments SET exception = $2, attended_at = NULL, updated_at = $3 WHERE id = $1",
+        payment_id,
+        exception,
+        at,
     )
     await events.write_event(
         connection, RecordKind.payment, payment_id, events.MARKED, at=at, exception=exception, **detail
@@ -115,11 +118,32 @@ async def stick(
 ) -> Payment | None:
     """Move a payment to `stuck` and raise the alarm: a person must look."""
     told = {"reason": reason, **detail}
-    payment = await move(connection, payment_id, S.stuck, at=at, only_from=only_from, stuck_reason=reason, detail=told)
+    changes = {"stuck_reason": reason, "attended_at": None}
+    payment = await move(connection, payment_id, S.stuck, at=at, only_from=only_from, detail=told, **changes)
     if payment is not None:
         metrics.alarms_total.labels(reason=reason).inc()
         get_logger().error("payment_stuck", payment_id=payment_id, reason=reason, **detail)
     return payment
+
+
+async def attend(connection: Connection, payment_id: str, *, at: datetime, **detail: Any) -> bool:
+    """Note, with its event, that a person has dealt with a payment's trouble. It moves nothing.
+
+    False: it has none, or somebody was faster. New trouble begins unattended.
+    """
+    noted = await connection.fetchval(
+        """
+        UPDATE payments SET attended_at = $2, updated_at = $2
+        WHERE id = $1 AND attended_at IS NULL AND (status = 'stuck' OR exception <> 'none') RETURNING id
+        """,
+        payment_id,
+        at,
+    )
+    if noted is None:
+        return False
+    await events.write_event(connection, RecordKind.payment, payment_id, events.ATTENDED, at=at, **detail)
+    get_logger().info("payment_attended", payment_id=payment_id, **detail)
+    return True
 
 
 async def notify_page(connection: Connection, payment_id: str) -> None:

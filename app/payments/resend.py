@@ -12,8 +12,11 @@ ORDER BY updated_at
 """
 
 
-async def resend_stuck(system: System, payment_id: str | None = None) -> list[str]:
-    """Put one or every stuck payment whose transaction was verified back on the ladder. Returns their ids."""
+async def resend_stuck(system: System, payment_id: str | None = None, *, by: str = "resend") -> list[str]:
+    """Put one or every stuck payment whose transaction was verified back on the ladder. Returns their ids.
+
+    `by`: who asked for it, for the history.
+    """
     sent = []
     async with system.database.acquire() as connection:
         rows = await connection.fetch(_STUCK, payment_id)
@@ -21,7 +24,7 @@ async def resend_stuck(system: System, payment_id: str | None = None) -> list[st
         now = system.clock.now()
         async with system.database.transaction() as connection:
             moved = await lifecycle.move(
-                connection, row["id"], PaymentStatus.paid, at=now, detail={"by": "resend"}, stuck_reason=None
+                connection, row["id"], PaymentStatus.paid, at=now, detail={"by": by}, stuck_reason=None
             )
             if moved is not None:
                 await queue.enqueue(connection, JobKind.payment_resolve, RecordKind.payment, moved.id, at=now)

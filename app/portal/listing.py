@@ -16,7 +16,7 @@ from msgspec import Struct
 from app.errors import RequestInvalid
 from app.money import USDC_UNIT
 from app.portal.clues import Clue, Kind
-from app.records import Cluster, PaymentException, PaymentStatus
+from app.records import Cluster, Payment, PaymentException, PaymentStatus
 from app.system import System
 
 # Payments on one page of a list, unless the caller wants another number.
@@ -192,6 +192,12 @@ async def list_payments(
         newer=newer if (more if backwards else cursor is not None) else None,
         older=older if backwards or more else None,
     )
+
+
+def line_of(payment: Payment, group: str) -> PaymentLine:
+    """The line of a payment that was read whole; `group` is its group's key."""
+    values = {name: getattr(payment, name) for name in set(_COLUMNS) & set(Payment.COLUMNS)}
+    return PaymentLine(**values, group=group, wallet=payment.paid_wallet, signature=payment.paid_signature)
 
 
 class _Query:

@@ -1,0 +1,94 @@
+"""What needs a person: each thing with what happened and what can be done, and how many there are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from app.database import Connection
+from app.portal.listing import PaymentLine, line_of
+from app.records import Merchant, Payment
+from app.system import System
+
+# Of the payments in trouble the newest are listed; the count is of all.
+LISTED_MAX = 100
+# A payment that Shopify has not confirmed for so long is shown. Settle goes on telling Shopify by itself.
+UNCONFIRMED_AFTER = timedelta(minutes=10)
+
+
+class Concern(StrEnum):
+    """Trouble of the whole shop."""
+
+    # Shopify gives no new access token: the app must be opened once from the admin.
+    token_lost = "token_lost"  # noqa: S105  # a word, not a token
+
+
+@dataclass(frozen=True)
+class Attention:
+    """`concerns` and `payments` need a person; `unconfirmed` and `forgotten` say what Settle has trouble with itself.
+
+    `forgotten`: nothing will move them any more, for their job is dead.
+    """
+
+    concerns: Sequence[Concern]
+    payments: Sequence[PaymentLine]
+    forgotten: Sequence[PaymentLine]
+    unconfirmed: Sequence[PaymentLine]
+    count: int
+
+
+_TROUBLED = """
+FROM payments p WHERE p.merchant_id = $1 AND (p.status = 'stuck' OR p.exception <> 'none') AND p.attended_at IS NULL
+"""
+_OPEN_JOB = """
+EXISTS (SELECT FROM jobs j WHERE j.record = 'payment' AND j.record_id = p.id AND j.status IN ('waiting', 'running'))
+"""
+_DEAD_JOB = "EXISTS (SELECT FROM jobs j WHERE j.record = 'payment' AND j.record_id = p.id AND j.status = 'dead')"
+_FORGOTTEN = f"""
+FROM payments p WHERE p.merchant_id = $1 AND p.cluster = ANY(enum_range(NULL::cluster))
+    AND p.status IN ('paid', 'rejecting') AND p.exception = 'none' AND {_DEAD_JOB} AND NOT {_OPEN_JOB}
+"""  # our own texts
+_UNCONFIRMED = f"""
+FROM payments p WHERE p.merchant_id = $1 AND p.cluster = ANY(enum_range(NULL::cluster)) AND p.status = 'paid'
+    AND p.paid_at < $3 AND p.exception = 'none' AND {_OPEN_JOB}
+"""  # our own texts
+_LIST = """
+SELECT p AS payment, (SELECT group_key FROM payment_groups g WHERE g.id = p.group_id) AS group_key
+{found} ORDER BY p.updated_at DESC, p.id DESC LIMIT $2
+"""
+_COUNT = f"SELECT (SELECT count(*) {_TROUBLED}) + (SELECT count(*) {_FORGOTTEN})"  # our own texts
+
+
+async def read_attention(system: System, merchant: Merchant) -> Attention:
+    """Everything of the merchant's that needs a person, the latest first."""
+    overdue = system.clock.now() - UNCONFIRMED_AFTER
+    async with system.database.acquire() as connection:
+        return Attention(
+            concerns=list_concerns(merchant),
+            payments=await _list(connection, _TROUBLED, merchant.id),
+            forgotten=await _list(connection, _FORGOTTEN, merchant.id),
+            unconfirmed=await _list(connection, _UNCONFIRMED, merchant.id, overdue),
+            count=await _count(connection, merchant),
+        )
+
+
+async def count_attention(system: System, merchant: Merchant) -> int:
+    """How many things need a person: the badge."""
+    async with system.database.acquire() as connection:
+        return await _count(connection, merchant)
+
+
+def list_concerns(merchant: Merchant) -> list[Concern]:
+    """The trouble of the whole shop, as its record says."""
+    return [Concern.token_lost] if merchant.token_lost_at is not None else []
+
+
+async def _count(connection: Connection, merchant: Merchant) -> int:
+    payments: int = await connection.fetchval(_COUNT, merchant.id)
+    return payments + len(list_concerns(merchant))
+
+
+async def _list(connection: Connection, found: str, *values: object) -> list[PaymentLine]:
+    merchant_id, *others = values
+    rows = await connection.fetch(_LIST.format(found=found), merchant_id, LISTED_MAX, *others)
+    return [line_of(Payment.from_row(row["payment"]), row["group_key"]) for row in rows]

@@ -1,0 +1,136 @@
+"""How it stands with a payment, in a merchant's words: what happened, and what there is to do about it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.portal.listing import PaymentLine
+from app.records import PaymentException, PaymentStatus
+
+S, E = PaymentStatus, PaymentException
+
+
+class Tone(StrEnum):
+    """How a standing is coloured; its label says the same to who sees no colours."""
+
+    good = "good"
+    busy = "busy"
+    quiet = "quiet"
+    warn = "warn"
+    bad = "bad"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A label of a word or two, what it means, and what the merchant should do (None: nothing)."""
+
+    label: str
+    tone: Tone
+    sentence: str
+    advice: str | None = None
+
+
+STATUSES: dict[PaymentStatus, Standing] = {
+    S.pending: Standing("Waiting", Tone.quiet, "The customer has not paid yet."),
+    S.paid: Standing(
+        "Confirming", Tone.busy, "The money is in your wallet. Shopify is being told, and has not confirmed it yet."
+    ),
+    S.completed: Standing("Paid", Tone.good, "The money is in your wallet, and Shopify has confirmed the payment."),
+    S.rejecting: Standing(
+        "Refusing", Tone.warn, "The customer's wallet did not pass screening. Shopify is told once nothing can be paid."
+    ),
+    S.rejected: Standing(
+        "Refused", Tone.quiet, "The customer's wallet did not pass screening, so the payment was refused at Shopify."
+    ),
+    S.expired: Standing(
+        "Expired", Tone.quiet, "The customer did not pay in time. Nothing was paid; they may still come back."
+    ),
+    S.superseded: Standing(
+        "Replaced", Tone.quiet, "The customer paid the same order in another attempt, so nothing is due here."
+    ),
+    S.stuck: Standing(
+        "Needs you", Tone.bad, "Settle cannot finish this payment alone.", "Look at what happened below."
+    ),
+}
+
+# Why a payment is stuck (its reason code): what happened, and what to do.
+STUCK: dict[str, tuple[str, str]] = {
+    "retries_spent": (
+        "The money is in your wallet, but Shopify did not confirm it within 24 hours of tries.",
+        "Check whether the order is marked as paid in Shopify. If it is not, send the confirmation again.",
+    ),
+    "shopify_refused": (
+        "The money is in your wallet, but Shopify refused to mark the order as paid.",
+        "Check the order in Shopify. Send the confirmation again, or mark the order as paid by hand.",
+    ),
+    "shopify_conflict": (
+        "Shopify says that this payment has already ended in another way.",
+        "Compare with the order in Shopify: if it was cancelled, send the money back to the customer.",
+    ),
+    "vanished": (
+        "The payment was seen on the chain and then disappeared before it was final. The money is not in your wallet.",
+        "Do not ship this order unless the customer pays again.",
+    ),
+    "landed_unverified": (
+        "A transaction landed that is not exactly the one that was handed out, so it does not count as paid.",
+        "Look at it in the explorer, and at your wallet, before you decide about the order.",
+    ),
+    "dead_but_landed": (
+        "A transaction landed after the chain had reported that it never could.",
+        "Look at it in the explorer, and at your wallet, before you decide about the order.",
+    ),
+}
+
+# The same for a payment that was to be refused, and for which no money came.
+STUCK_UNPAID = (
+    "The customer's wallet did not pass screening, and Shopify could not be told that the payment is refused.",
+    "No money came. Cancel the order in Shopify if it still waits for a payment.",
+)
+
+EXCEPTIONS: dict[PaymentException, Standing] = {
+    E.none: Standing("None", Tone.quiet, "Nothing is unusual."),
+    E.late: Standing(
+        "Paid late",
+        Tone.warn,
+        "The customer paid after the payment had expired. The money is in your wallet, and Shopify is told of it.",
+        "Check that the order still stands before you ship it.",
+    ),
+    E.vanished: Standing(
+        "Vanished",
+        Tone.bad,
+        "The payment was seen on the chain and then disappeared before it was final. The money is not in your wallet.",
+        "Do not ship this order unless the customer pays again.",
+    ),
+    E.duplicate: Standing(
+        "Paid twice",
+        Tone.bad,
+        "Money arrived for an order that was already paid or refused. Shopify does not know of it.",
+        "Send it back to the customer's wallet, then note it here.",
+    ),
+}
+
+
+def describe(line: PaymentLine) -> Standing:
+    """How it stands with a payment. What is unusual about it comes before its status."""
+    unattended = line.attended_at is None
+    if line.status is S.stuck:
+        sentence, advice = _explain_stuck(line)
+        if unattended:
+            return Standing(STATUSES[S.stuck].label, Tone.bad, sentence, advice)
+        return Standing("Dealt with", Tone.quiet, f"{sentence} You have noted that this is dealt with.")
+    if line.exception is E.none:
+        return STATUSES[line.status]
+    standing = EXCEPTIONS[line.exception]
+    if unattended:
+        return standing
+    if line.exception is E.duplicate:
+        return Standing("Sent back", Tone.quiet, f"{standing.sentence} You have noted that it was sent back.")
+    if line.exception is E.late:
+        return STATUSES[line.status]
+    return Standing("Dealt with", Tone.quiet, f"{standing.sentence} You have noted that this is dealt with.")
+
+
+def _explain_stuck(line: PaymentLine) -> tuple[str, str]:
+    if line.signature is None and line.stuck_reason in {"retries_spent", "shopify_refused", "shopify_conflict"}:
+        return STUCK_UNPAID
+    standing = STATUSES[S.stuck]
+    return STUCK.get(line.stuck_reason or "", (standing.sentence, standing.advice or ""))
