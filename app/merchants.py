@@ -3,13 +3,16 @@
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from solders.pubkey import Pubkey
 
+from app import events
 from app.clusters import ClusterParts
-from app.database import Database
+from app.database import Connection, Database
 from app.errors import SettleError
-from app.records import Cluster, Merchant, MerchantStatus
+from app.logs import get_logger
+from app.records import Cluster, Merchant, MerchantStatus, RecordKind
 from chain.addresses import token_account
 
 # Merchants one process remembers; the least lately used is forgotten first.
@@ -78,3 +81,34 @@ class MerchantDirectory:
         wallet = Pubkey.from_string(merchant.wallet)
         accounts = {name: str(token_account(wallet, parts.mint)) for name, parts in self._clusters.items()}
         return Payee(merchant, merchant.wallet, accounts)
+
+
+async def move_merchant(
+    connection: Connection, merchant_id: int, to: MerchantStatus, *, at: datetime, because: str
+) -> bool:
+    """Change a merchant's status by one guarded UPDATE, with its event. False: it has that status already.
+
+    Processes that remember the merchant find out when they rely on it: see MerchantDirectory.
+    """
+    moved = await connection.fetchval(
+        "UPDATE merchants SET status = $2, updated_at = $3 WHERE id = $1 AND status <> $2 RETURNING id",
+        merchant_id,
+        to,
+        at,
+    )
+    if moved is None:
+        return False
+    # There are two statuses, so where it came from is known.
+    [source] = set(MerchantStatus) - {to}
+    await events.write_event(
+        connection,
+        RecordKind.merchant,
+        str(merchant_id),
+        events.MOVED,
+        at=at,
+        from_status=source,
+        to_status=to,
+        because=because,
+    )
+    get_logger().info("merchant_moved", merchant_id=merchant_id, to_status=to, because=because)
+    return True

@@ -19,6 +19,8 @@ from app.screening.screener import Screener
 from app.screening.trm import TrmScreener
 from app.settings import Settings
 from app.shopify.client import ShopifyClient
+from app.shopify.oauth import OauthClient
+from app.shopify.tokens import ShopTokens
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class System:
     screener: Screener
     prices: PriceBoard
     shopify: ShopifyClient
+    oauth: OauthClient
+    tokens: ShopTokens
     keyring: KeyRing
     _http: tuple[httpx.AsyncClient, ...]
 
@@ -51,6 +55,14 @@ class System:
         trm = _client(settings.trm_url, settings.trm_timeout_seconds)
         prices = _client(settings.price_url, 10)
         shopify = _client("", settings.shopify_timeout_seconds)
+        keyring = KeyRing(settings.token_keys)
+        oauth = OauthClient(
+            shopify,
+            settings.shopify_url,
+            settings.shopify_client_id,
+            settings.shopify_client_secrets[0],
+            settings.shopify_timeout_seconds,
+        )
         return cls(
             settings=settings,
             clock=clock,
@@ -66,7 +78,9 @@ class System:
                 age_seconds=settings.price_age_seconds,
             ),
             shopify=ShopifyClient(shopify, clock, settings.shopify_url, settings.shopify_timeout_seconds),
-            keyring=KeyRing(settings.token_keys),
+            oauth=oauth,
+            tokens=ShopTokens(database, oauth, keyring, clock, settings.token_margin_seconds),
+            keyring=keyring,
             _http=(trm, prices, shopify),
         )
 

@@ -18,6 +18,7 @@ from app.settings import Settings
 from app.system import System
 from handlers.checkout_page import PAGES, STATIC, show_problem
 from handlers.frame import Door, RawHeaders
+from handlers.install import INSTALL
 from handlers.operations import OPERATIONS
 from handlers.portal import PORTAL
 from handlers.portal.pages import answer_signed_out
@@ -73,6 +74,7 @@ def make_public_door(system: System, feed: PaymentFeed, stop: asyncio.Event) -> 
     """`stop` ends the live streams, so that the server can stop without cutting them off."""
     pages = [
         *PAGES,
+        *INSTALL,
         *PORTAL,
         *OPERATIONS,
         Route("/favicon.ico", show_favicon, methods=["GET"]),

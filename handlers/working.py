@@ -11,6 +11,7 @@ from app.payments.expiry import Expiry
 from app.payments.reclaim import Reclaimer
 from app.payments.watcher import Watcher
 from app.system import System
+from app.upkeep import Upkeep
 
 
 async def work(system: System, stop: asyncio.Event) -> None:
@@ -18,7 +19,7 @@ async def work(system: System, stop: asyncio.Event) -> None:
     get_logger().info("worker_started", clusters=sorted(system.clusters))
     if system.settings.worker_metrics_port:
         start_http_server(system.settings.worker_metrics_port, system.settings.host)
-    parts = [Worker(system).run(stop), watch_balances(system, stop)]
+    parts = [Worker(system).run(stop), watch_balances(system, stop), Upkeep(system).run(stop)]
     parts += [Watcher(system, cluster).run(stop) for cluster in system.clusters.values()]
     parts += [Reclaimer(system, cluster).run(stop) for cluster in system.clusters.values()]
     parts += [Expiry(system, cluster).run(stop) for cluster in system.clusters.values()]

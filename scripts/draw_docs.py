@@ -21,7 +21,7 @@ from app.sandbox import prices, trm
 from app.sandbox.devnet.devnet import CLUSTER_FAULTS
 from app.sandbox.devnet.node import NODE_FAULTS
 from app.sandbox.faults import TRANSPORT
-from app.sandbox.store import switches
+from app.sandbox.store import oauth, switches
 from chain.errors import ChainError, NodeError, Refused, Unverified
 
 E = TypeVar("E", bound=Exception)
@@ -40,6 +40,7 @@ DOOR_REASONS = {
 # Modules whose errors no door answers with, and where they are met instead.
 ELSEWHERE = {
     "app.keyring": "worker's log",
+    "app.shopify.tokens": "worker's log",
     **dict.fromkeys(("app.migrations", "app.seeding", "app.settings", "handlers.serving"), "command line"),
 }
 
@@ -133,6 +134,7 @@ def draw_faults() -> str:
     """Every fault switch by target."""
     targets: Mapping[str, Mapping[str, str]] = {
         "every target": TRANSPORT,
+        "`oauth`": oauth.KINDS,
         "`prices`": prices.KINDS,
         "`rpc`, `rpc-b`, `rpc-test`": NODE_FAULTS,
         "`rpc`, `rpc-test`": CLUSTER_FAULTS,

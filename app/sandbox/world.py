@@ -21,7 +21,7 @@ from app.sandbox.environment import encode_json, write_environment
 from app.sandbox.faults import Faults
 from app.sandbox.keys import keep_keypair, keep_secrets
 from app.sandbox.prices import Prices
-from app.sandbox.store import Store
+from app.sandbox.store import SCOPES, App, Store
 from app.sandbox.tls import make_tls
 from app.sandbox.transport import FaultyTransport
 from app.sandbox.trm import Trm
@@ -87,6 +87,7 @@ class World:
             shopify_door_url=f"https://{HOST}:{ports.shopify}",
             tls_dir=self._tls,
             token=self._secrets.shop_token,
+            app=App(self._secrets.client_id, self._secrets.client_secret, self.app_url, SCOPES),
             api_version=API_VERSION,
             shop=SHOP,
         )
@@ -188,6 +189,7 @@ class World:
             *_behind(self.faults, "trm", self._trm.api_routes),
             *_behind(self.faults, "prices", self._prices.api_routes),
             *_behind(self.faults, "shopify", self._store.api_routes),
+            *_behind(self.faults, "oauth", self._store.oauth_routes),
             # Last, as the store's pages begin at the root.
             *self._store.routes,
         ]

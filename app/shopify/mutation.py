@@ -4,6 +4,7 @@ A kind of mutation says what it is about and what follows; everything that all h
 """
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -16,10 +17,14 @@ from app.records import Job, Merchant, RecordKind, ShopifyMutation
 from app.shopify import ledger
 from app.shopify.answers import Acknowledged, Conflict, Reading, Refused, Wanted, read_answer
 from app.shopify.answers import Retry as TryAgain
+from app.shopify.tokens import TokenMissing, TokenUnavailable
 from app.system import System
 
 # Why a person must look when Shopify says that a record is closed, and our ledger that it is open.
 CONFLICT = "shopify_conflict"
+# The same when the merchant has uninstalled the app, so that nobody can tell Shopify of the money.
+UNINSTALLED = "app_uninstalled"
+UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,9 @@ class Mutation(ABC):
                 get_logger().info("mutation_not_due", mutation=self.wanted.mutation)
                 return Done()
             merchant = message.merchant
+            if merchant.uninstalled_at is not None:
+                # Shopify would answer 401 for ever. Installed again, it can be sent again.
+                return Hopeless(UNINSTALLED)
             if merchant.token_sealed is None:
                 return Retry("no_token")
             if (wait := self._wait_seconds(system, merchant, started)) > 0:
@@ -81,10 +89,15 @@ class Mutation(ABC):
                 message.api_version,
                 at=started,
             )
-        token = system.keyring.open(merchant.token_sealed)
+        try:
+            token = await system.tokens.current(merchant)
+        except (TokenMissing, TokenUnavailable) as error:
+            return Retry(error.reason)
         answer = await system.shopify.send(
             merchant.shop, token, mutation.api_version, mutation.name, mutation.variables
         )
+        if answer.status == UNAUTHORIZED:
+            await self._renew(system, merchant)
         reading = read_answer(answer, self.wanted)
         ended = system.clock.now()
         async with system.database.transaction() as connection:
@@ -102,6 +115,11 @@ class Mutation(ABC):
                 until = ended + timedelta(seconds=answer.retry_after_seconds)
                 await ledger.keep_quiet(connection, merchant, until=until)
             return await self._decide(system, connection, job, mutation, reading)
+
+    async def _renew(self, system: System, merchant: Merchant) -> None:
+        """Shopify refuses the token: get the next one for the next try. Without it, the job stays on its ladder."""
+        with suppress(TokenMissing, TokenUnavailable):
+            await system.tokens.renew(merchant)
 
     def _wait_seconds(self, system: System, merchant: Merchant, now: datetime) -> float:
         """How long the shop wants no call: because Shopify said so, or because its bucket of points is too empty."""

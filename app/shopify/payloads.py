@@ -31,7 +31,7 @@ class KindUnsupported(SettleError):
 
 
 class ShopInvalid(SettleError):
-    """The header Shopify-Shop-Domain is missing or is not the domain of a shop."""
+    """The name of the shop is missing, or is not the domain of a shop at Shopify."""
 
     reason = "shop_invalid"
     status = 400
@@ -106,11 +106,11 @@ def read_payment_session(body: bytes) -> OpenSession:
     )
 
 
-def read_shop(header: str | None) -> str:
-    """The shop's permanent domain from its header, in lower case. Raises ShopInvalid."""
-    if header is None or not SHOP.fullmatch(header):
+def read_shop(name: str | None) -> str:
+    """The shop's permanent domain, as Shopify named it, in lower case. Raises ShopInvalid."""
+    if name is None or not SHOP.fullmatch(name):
         raise ShopInvalid
-    return header.lower()
+    return name.lower()
 
 
 def _read_amount(raw: Raw) -> Decimal:

@@ -17,7 +17,7 @@ from app.sandbox.world import Ports, World
 from app.settings import Settings, variable
 from app.shopify.mutation import CONFLICT
 from chain.reasons import Reason
-from handlers import checkout_page, cli, operations, portal, shopify_door, transaction_request
+from handlers import checkout_page, cli, install, operations, portal, shopify_door, transaction_request
 from scripts.draw_docs import BLOCKS, find_block, read_enum, read_metrics, read_reasons
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +105,7 @@ def test_every_endpoint_of_the_doors_is_described() -> None:
         *checkout_page.PAGES,
         transaction_request.TRANSACTIONS,
         *operations.OPERATIONS,
+        *install.INSTALL,
         *portal.PORTAL,
     ]
     document = read("docs/api.md")

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from app.sandbox.faults import Faults
+from app.sandbox.store.grants import Grants
 from app.sandbox.store.graphql import Invalid, Query, prepare
 from app.sandbox.store.mutations import Request, internal_error
 from app.sandbox.store.schemas import choose_version, load_schema
@@ -21,17 +22,13 @@ OLD_VERSION = "https://shopify.dev/docs/api/usage/versioning"
 
 
 class Api:
-    """The endpoint of one shop. `token` and `scopes` are what the app was granted."""
+    """The endpoint of every shop that has installed the app."""
 
-    def __init__(
-        self, faults: Faults, bucket: Bucket, root: dict[str, Any], shop: str, token: str, scopes: frozenset[str]
-    ) -> None:
+    def __init__(self, faults: Faults, bucket: Bucket, root: dict[str, Any], grants: Grants) -> None:
         self._faults = faults
         self._bucket = bucket
         self._root = root
-        self._shop = shop
-        self._token = token
-        self._scopes = scopes
+        self._grants = grants
         self.routes: list[BaseRoute] = [
             Route("/shops/{shop}/payments_apps/api/{version}/graphql.json", self.answer, methods=["POST"])
         ]
@@ -40,17 +37,18 @@ class Api:
         """POST of a GraphQL document, as JSON {"query","variables","operationName"} or as application/graphql."""
         request_id = str(uuid.uuid4())
         headers = {"x-request-id": request_id}
-        version = choose_version(http.path_params["version"])
-        if http.path_params["shop"] != self._shop or version is None:
+        shop, version = http.path_params["shop"], choose_version(http.path_params["version"])
+        if not self._grants.knows(shop) or version is None:
             return _respond({"errors": "Not Found"}, headers, 404)
         headers["X-Shopify-API-Version"] = version
-        if http.headers.get("X-Shopify-Access-Token") != self._token or self._faults.take(TARGET, "unauthorized"):
+        scopes = self._grants.scopes_of(shop, http.headers.get("X-Shopify-Access-Token", ""))
+        if scopes is None or self._faults.take(TARGET, "unauthorized"):
             return _respond({"errors": UNAUTHORIZED}, headers, 401)
         try:
             text, variables, operation = _read_body(await http.body(), http.headers.get("Content-Type", ""))
         except ValueError:
             return _respond({"errors": BAD_BODY}, headers, 400)
-        request = Request(version, request_id, self._scopes)
+        request = Request(version, request_id, scopes)
         if version != http.path_params["version"]:
             request.deprecated.append(OLD_VERSION)
         try:

@@ -11,7 +11,9 @@ from app.sandbox.store.books import Books
 from app.sandbox.store.checkouts import Checkouts
 from app.sandbox.store.control import Control
 from app.sandbox.store.delivery import TIMEOUT, WAITS, Sender
+from app.sandbox.store.grants import Grants
 from app.sandbox.store.mutations import build_root
+from app.sandbox.store.oauth import App, Oauth
 from app.sandbox.store.pages import Pages
 from app.sandbox.store.sessions import Sessions
 from app.sandbox.store.switches import KINDS, TARGET
@@ -25,7 +27,9 @@ class Store:
     """One shop, its checkout, and Shopify's payments API for it.
 
     `routes` are the shop's pages and the control calls; `api_routes` is the GraphQL endpoint, apart from them so that
-    transport faults of target "shopify" can be laid around it alone. State lives in `data`/store.sqlite3.
+    transport faults of target "shopify" can be laid around it alone, and `oauth_routes` the token endpoint, for those
+    of target "oauth". State lives in `data`/store.sqlite3 and grants.sqlite3. `token` is what the app has for this
+    shop, which installed it before this world began; it never ends.
     `public_url` is the origin of these routes, `shopify_door_url` that of the app's door, `tls_dir` what make_tls made.
     """
 
@@ -39,6 +43,7 @@ class Store:
         shopify_door_url: str,
         tls_dir: Path,
         token: str,
+        app: App,
         api_version: str,
         shop: str = SHOP,
         scopes: frozenset[str] = SCOPES,
@@ -62,9 +67,17 @@ class Store:
             self._books, self._sender, clock, faults, public_url=public_url, shop=shop, api_version=api_version
         )
         root = build_root(self._books, sessions, clock, faults)
-        api = Api(faults, Bucket(clock, faults), root, shop, token, scopes)
-        self.routes: list[BaseRoute] = [*Control(self._books, checkouts).routes, *Pages(self._books, checkouts).routes]
+        self._grants = Grants(data / "grants.sqlite3", clock)
+        self._grants.seed(shop, token, ",".join(sorted(scopes)))
+        api = Api(faults, Bucket(clock, faults), root, self._grants)
+        oauth = Oauth(app, self._grants, clock, faults, shop)
+        self.routes: list[BaseRoute] = [
+            *Control(self._books, checkouts).routes,
+            *oauth.routes,
+            *Pages(self._books, checkouts).routes,
+        ]
         self.api_routes: list[BaseRoute] = api.routes
+        self.oauth_routes: list[BaseRoute] = oauth.api_routes
 
     async def start(self) -> None:
         """Load the client certificate. Raises OSError or ssl.SSLError when the files of `tls_dir` are not usable."""
@@ -74,3 +87,4 @@ class Store:
         """Close the connections to the app; the books stay as they are."""
         await self._sender.stop()
         self._books.close()
+        self._grants.close()

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from app.sandbox.clock import VirtualClock
 from app.sandbox.faults import Faults
-from app.sandbox.store import Store
+from app.sandbox.store import SCOPES, App, Store
 from app.sandbox.tls import make_tls
 from tests.integration.store.harness import TOKEN, Door, World, listen, origin, serving
 
@@ -66,6 +66,7 @@ def make_world(tmp_path: Path, clock: VirtualClock, faults: Faults, door: Door, 
             "shopify_door_url": door.url,
             "tls_dir": tls_dir,
             "token": TOKEN,
+            "app": App("client-id", "client-secret", "https://settle.example", SCOPES),
             "api_version": "2026-10",
             "session_timeout": 2.0,
             "session_waits": (0.01, 0.01),
