@@ -1,11 +1,14 @@
 """The coherence checker: what must be true of our records at any time (design section 8), and where it is not."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from app.payments.lifecycle import BIRTHS, MOVES
+from app.lifecycle import Lifecycle
+from app.payments.lifecycle import PAYMENTS
 from app.payments.transfers import expected_of
 from app.records import Cluster, IssuedTransaction, Payment
+from app.refunds.lifecycle import REFUNDS
 from app.system import System
 from chain.errors import NodeError, Unverified
 from chain.verification import verify_settled
@@ -30,7 +33,8 @@ _QUERIES: tuple[tuple[str, str], ...] = (
     (
         "I2",
         """SELECT record_id AS record, 'acknowledged under ' || count(*) || ' names' AS problem FROM shopify_mutations
-        WHERE acknowledged_at IS NOT NULL AND record = 'payment' GROUP BY record_id HAVING count(DISTINCT name) > 1""",
+        WHERE acknowledged_at IS NOT NULL AND record IN ('payment', 'refund') GROUP BY record, record_id
+        HAVING count(DISTINCT name) > 1""",
     ),
     (
         "I2",
@@ -80,6 +84,46 @@ _QUERIES: tuple[tuple[str, str], ...] = (
             AND p.status = 'rejecting')""",
     ),
     (
+        "I1",
+        """SELECT shopify_id AS record, 'several refunds for one Shopify id' AS problem
+        FROM refunds GROUP BY shopify_id HAVING count(*) > 1""",
+    ),
+    (
+        "I2",
+        """SELECT r.id AS record, 'its status and what Shopify acknowledged differ' AS problem FROM refunds r
+        LEFT JOIN shopify_mutations m ON m.record = 'refund' AND m.record_id = r.id AND m.acknowledged_at IS NOT NULL
+        WHERE (r.status = 'completed' AND m.name IS DISTINCT FROM 'refundSessionResolve')
+           OR (r.status = 'rejected' AND m.name IS DISTINCT FROM 'refundSessionReject')
+           OR (r.status NOT IN ('completed', 'rejected') AND m.name IS NOT NULL)""",
+    ),
+    (
+        "I5",
+        """SELECT p.id AS record, 'refunds of ' || sum(r.amount) || ' ' || p.currency || ' and ' || sum(r.usdc)
+            || ' base units, but ' || p.amount || ' and ' || coalesce(i.usdc, 0) || ' were paid' AS problem
+        FROM refunds r JOIN payments p ON p.id = r.payment_id
+        LEFT JOIN issued_transactions i ON i.signature = p.paid_signature
+        WHERE r.usdc IS NOT NULL AND r.status <> 'rejected' GROUP BY p.id, i.id
+        HAVING sum(r.amount) > p.amount OR sum(r.usdc) > coalesce(i.usdc, 0)""",
+    ),
+    (
+        "I6",
+        """SELECT d.id::text AS record, 'a ' || d.kind || ' that nothing declines' AS problem FROM declined_sessions d
+        WHERE NOT EXISTS (SELECT FROM jobs j WHERE j.record = 'declined' AND j.record_id = d.id::text)
+        OR NOT EXISTS (SELECT FROM jobs j WHERE j.record = 'declined' AND j.record_id = d.id::text
+                AND j.status <> 'done')
+            AND NOT EXISTS (SELECT FROM shopify_mutations m
+                WHERE m.record = 'declined' AND m.record_id = d.id::text AND m.acknowledged_at IS NOT NULL)""",
+    ),
+    (
+        "I7",
+        """SELECT r.id AS record,
+            'its status is ' || r.status || ', its last event says ' || coalesce(e.to_status, 'nothing') AS problem
+        FROM refunds r LEFT JOIN LATERAL (
+            SELECT to_status FROM events WHERE record = 'refund' AND record_id = r.id AND to_status IS NOT NULL
+            ORDER BY id DESC LIMIT 1
+        ) e ON true WHERE e.to_status IS DISTINCT FROM r.status::text""",
+    ),
+    (
         "I6",
         """SELECT signature AS record, 'not final, and not watched' AS problem
         FROM issued_transactions WHERE final = (poll_at IS NOT NULL)""",
@@ -107,9 +151,12 @@ _QUERIES: tuple[tuple[str, str], ...] = (
     ),
 )
 
+_LIFECYCLES: Mapping[str, Lifecycle[Any, Any]] = {str(each.kind): each for each in (PAYMENTS, REFUNDS)}
+
 _STEPS = """
-SELECT record_id AS record, from_status, to_status, lag(to_status) OVER (PARTITION BY record_id ORDER BY id) AS before
-FROM events WHERE record = 'payment' AND to_status IS NOT NULL
+SELECT record AS kind, record_id AS record, from_status, to_status,
+    lag(to_status) OVER (PARTITION BY record, record_id ORDER BY id) AS before
+FROM events WHERE record IN ('payment', 'refund') AND to_status IS NOT NULL
 """
 
 _PAID = """
@@ -127,17 +174,20 @@ async def check_records(system: System) -> AsyncIterator[Violation]:
             for row in await connection.fetch(query):
                 yield Violation(invariant, row["record"], row["problem"])
         async for row in connection.cursor(_STEPS):
-            problem = _judge_step(row["before"], row["from_status"], row["to_status"])
+            lifecycle = _LIFECYCLES[row["kind"]]
+            problem = _judge_step(lifecycle, row["before"], row["from_status"], row["to_status"])
             if problem:
                 yield Violation("I8", row["record"], problem)
 
 
-def _judge_step(before: str | None, source: str | None, target: str) -> str | None:
+def _judge_step(lifecycle: Lifecycle[Any, Any], before: str | None, source: str | None, target: str) -> str | None:
     if source != before:
         return f"moved from {source}, but was {before}"
     if source is None:
-        return None if target in BIRTHS else f"born {target}"
-    moves: dict[str, set[str]] = {str(status): {str(to) for to in targets} for status, targets in MOVES.items()}
+        return None if target in lifecycle.births else f"born {target}"
+    moves: dict[str, set[str]] = {
+        str(status): {str(to) for to in targets} for status, targets in lifecycle.moves.items()
+    }
     return None if target in moves.get(source, ()) else f"moved from {source} to {target}, which is not allowed"
 
 

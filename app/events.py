@@ -10,6 +10,7 @@ from app.records import RecordKind
 CREATED = "created"  # the record came into being
 MOVED = "moved"  # its status changed; from_status and to_status say how
 CONFLICT = "conflict"  # Shopify sent the same id with other content; nothing was changed
+REFUSED = "refused"  # Shopify asked for something that can not be; the answer said why
 QUOTED = "quoted"  # a price was fixed
 ISSUED = "issued"  # a transaction was handed out
 SCREENED_OUT = "screened_out"  # a wallet was flagged

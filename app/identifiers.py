@@ -10,13 +10,18 @@ def new_payment_id() -> str:
     return secrets.token_urlsafe(16)
 
 
+def new_refund_id() -> str:
+    """Id of a refund, in the link that a wallet follows; as that of a payment."""
+    return secrets.token_urlsafe(16)
+
+
 def new_memo() -> str:
-    """Memo of a payment's transactions. On the chain for ever, so it is not the page's id."""
+    """Memo of a payment's or refund's transactions. On the chain for ever, so it is not the page's id."""
     return secrets.token_urlsafe(12)
 
 
 def new_reference() -> str:
-    """Reference key of a payment's transactions, base58: 32 random bytes, nobody's account."""
+    """Reference key of a payment's or refund's transactions, base58: 32 random bytes, nobody's account."""
     return str(Pubkey.from_bytes(secrets.token_bytes(32)))
 
 

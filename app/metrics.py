@@ -29,6 +29,11 @@ payments_moved_total = Counter("settle_payments_moved_total", "Changes of paymen
 inbox_events_total = Counter(
     "settle_inbox_events_total", "Events that came in, new ones and those known already.", ["source", "outcome"]
 )
+refund_sessions_total = Counter("settle_refund_sessions_total", "Refund sessions by outcome.", ["outcome"])
+refunds_moved_total = Counter("settle_refunds_moved_total", "Changes of refund status.", ["to"])
+declined_sessions_total = Counter(
+    "settle_declined_sessions_total", "Capture and void sessions, which are declined, by outcome.", ["kind", "outcome"]
+)
 jobs_total = Counter("settle_jobs_total", "Tries of jobs by outcome.", ["kind", "outcome"])
 operational_errors_total = Counter("settle_operational_errors_total", "Expected trouble: counted, not paged.", ["kind"])
 quota_refusals_total = Counter("settle_quota_refusals_total", "Transactions refused by a limit or budget.", ["limit"])

@@ -94,6 +94,54 @@ class PaymentException(StrEnum):
 _PAYMENT_EXCEPTION = {member.value: member for member in PaymentException}
 
 
+class RefundStatus(StrEnum):
+    """Where a refund stands with its merchant and with Shopify; the allowed moves are in app/refunds/lifecycle.py."""
+
+    # Open: the merchant may pay it, from any wallet, or deny it.
+    pending = "pending"
+    # Verified on the chain at the required commitment; Shopify has not acknowledged yet.
+    paid = "paid"
+    # Shopify acknowledged the resolve. Final.
+    completed = "completed"
+    # The merchant denied it: nothing more is issued; Shopify is told once nothing issued can land.
+    denying = "denying"
+    # It can not be made at all, so it was never open: Shopify is being told why.
+    rejecting = "rejecting"
+    # Shopify acknowledged the reject. Final.
+    rejected = "rejected"
+    # A person must look: Shopify refuses, retries are spent, or something landed that verification refuses.
+    stuck = "stuck"
+
+
+_REFUND_STATUS = {member.value: member for member in RefundStatus}
+
+
+class RefundException(StrEnum):
+    """What is unusual about a refund, beside its status."""
+
+    # Nothing is.
+    none = "none"
+    # Seen on the chain, then gone before it was final.
+    vanished = "vanished"
+    # Landed although Shopify was told that the refund is rejected: the customer has the money.
+    paid_after_reject = "paid_after_reject"
+
+
+_REFUND_EXCEPTION = {member.value: member for member in RefundException}
+
+
+class DeclinedKind(StrEnum):
+    """What Shopify can ask of an authorized payment. This app takes sales only, so both are declined."""
+
+    # Take the money that was authorized.
+    capture = "capture"
+    # Let go of the money that was authorized.
+    void = "void"
+
+
+_DECLINED_KIND = {member.value: member for member in DeclinedKind}
+
+
 class Fate(StrEnum):
     """What became of a transaction that was handed out."""
 
@@ -119,6 +167,14 @@ class JobKind(StrEnum):
     payment_reject = "payment_reject"
     # Process an event of the inbox.
     inbox_event = "inbox_event"
+    # Send refundSessionResolve until Shopify acknowledges it.
+    refund_resolve = "refund_resolve"
+    # Send refundSessionReject until Shopify acknowledges it.
+    refund_reject = "refund_reject"
+    # Send captureSessionReject until Shopify acknowledges it.
+    capture_reject = "capture_reject"
+    # Send voidSessionReject until Shopify acknowledges it.
+    void_reject = "void_reject"
 
 
 _JOB_KIND = {member.value: member for member in JobKind}
@@ -149,6 +205,10 @@ class RecordKind(StrEnum):
     payment = "payment"
     # A row of `inbox_events`; its id as text.
     inbox = "inbox"
+    # A row of `refunds`.
+    refund = "refund"
+    # A row of `declined_sessions`; its id as text.
+    declined = "declined"
 
 
 _RECORD_KIND = {member.value: member for member in RecordKind}
@@ -523,6 +583,143 @@ class Payment(Record, frozen=True):
             row["updated_at"],
             row["paid_at"],
             row["attended_at"],
+        )
+
+
+class Refund(Record, frozen=True):
+    """A part of a payment, or all of it, that the merchant is to give back."""
+
+    TABLE: ClassVar[str] = "refunds"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "text NOT NULL",
+        "shopify_id": "text NOT NULL",
+        "gid": "text NOT NULL",
+        "payment_id": "text NOT NULL",
+        "merchant_id": "bigint NOT NULL",
+        "api_version": "text NOT NULL",
+        "amount": "numeric(38,18) NOT NULL",
+        "usdc": "bigint",
+        "status": "refund_status NOT NULL",
+        "exception": "refund_exception NOT NULL",
+        "payee_wallet": "text NOT NULL",
+        "destination": "text NOT NULL",
+        "mint": "text NOT NULL",
+        "memo": "text NOT NULL",
+        "reference": "text NOT NULL",
+        "merchant_message": "text",
+        "paid_signature": "text",
+        "paid_wallet": "text",
+        "stuck_reason": "text",
+        "attended_at": "timestamp(6) with time zone",
+        "proposed_at": "timestamp(6) with time zone",
+        "created_at": "timestamp(6) with time zone NOT NULL",
+        "updated_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    # Our own unguessable id, in the link that a wallet follows: 22 characters of base64url.
+    id: str
+    # Shopify's id of the refund session: the idempotency key.
+    shopify_id: str
+    gid: str
+    payment_id: str
+    merchant_id: int
+    # Shopify's API version of the session; every mutation about it uses the same.
+    api_version: str
+    # In the payment's currency.
+    amount: Decimal
+    # Its share of what was paid, in base units; empty for one that can not be made.
+    usdc: int | None
+    status: RefundStatus
+    exception: RefundException
+    # The wallet that paid, its token account, and the mint.
+    payee_wallet: str
+    destination: str
+    mint: str
+    # On chain for ever, so both are opaque.
+    memo: str
+    reference: str
+    # What Shopify shows the merchant when it is rejected.
+    merchant_message: str | None
+    # The transaction that paid it, and the merchant's wallet that signed.
+    paid_signature: str | None
+    paid_wallet: str | None
+    # Why a person must look (reason code).
+    stuck_reason: str | None
+    # When a person had dealt with what is stuck or unusual; empty while that is to be done.
+    attended_at: datetime | None
+    # Shopify's session is proposed at this time.
+    proposed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["shopify_id"],
+            row["gid"],
+            row["payment_id"],
+            row["merchant_id"],
+            row["api_version"],
+            row["amount"],
+            row["usdc"],
+            _REFUND_STATUS[row["status"]],
+            _REFUND_EXCEPTION[row["exception"]],
+            row["payee_wallet"],
+            row["destination"],
+            row["mint"],
+            row["memo"],
+            row["reference"],
+            row["merchant_message"],
+            row["paid_signature"],
+            row["paid_wallet"],
+            row["stuck_reason"],
+            row["attended_at"],
+            row["proposed_at"],
+            row["created_at"],
+            row["updated_at"],
+        )
+
+
+class DeclinedSession(Record, frozen=True):
+    """A capture or void session: stored, answered, and declined. Its mutation and its job say how far that is."""
+
+    TABLE: ClassVar[str] = "declined_sessions"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "kind": "declined_kind NOT NULL",
+        "shopify_id": "text NOT NULL",
+        "gid": "text NOT NULL",
+        "merchant_id": "bigint NOT NULL",
+        "payment_shopify_id": "text NOT NULL",
+        "api_version": "text NOT NULL",
+        "created_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    kind: DeclinedKind
+    # Shopify's id of the session: the idempotency key.
+    shopify_id: str
+    gid: str
+    merchant_id: int
+    # Shopify's id of the payment session that it is about, which need not be one of ours.
+    payment_shopify_id: str
+    api_version: str
+    created_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            _DECLINED_KIND[row["kind"]],
+            row["shopify_id"],
+            row["gid"],
+            row["merchant_id"],
+            row["payment_shopify_id"],
+            row["api_version"],
+            row["created_at"],
         )
 
 
@@ -980,6 +1177,9 @@ ENUMS: dict[str, type[StrEnum]] = {
     "cluster": Cluster,
     "payment_status": PaymentStatus,
     "payment_exception": PaymentException,
+    "refund_status": RefundStatus,
+    "refund_exception": RefundException,
+    "declined_kind": DeclinedKind,
     "fate": Fate,
     "job_kind": JobKind,
     "job_status": JobStatus,
@@ -993,6 +1193,8 @@ RECORDS: tuple[type[Record], ...] = (
     PaymentGroup,
     FormerPin,
     Payment,
+    Refund,
+    DeclinedSession,
     IssuedTransaction,
     FeeTally,
     Reclaim,

@@ -109,6 +109,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     conflict_patience_seconds: Annotated[
         int, _meta("How long a conflict at Shopify may be our own answer still on its way; then it alarms.", ge=0)
     ] = 120
+    shopify_answer_grace_seconds: Annotated[
+        int, _meta("A mutation that follows a session at once waits this long: our answer arrives first.", ge=0, le=60)
+    ] = 3
     answer_kept_bytes: Annotated[
         int, _meta("How much of Shopify's answer is kept with each call.", ge=100, le=100_000)
     ] = 2_048

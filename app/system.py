@@ -15,6 +15,7 @@ from app.payments.intake import Intake
 from app.prices.board import PriceBoard
 from app.prices.coingecko import CoinGecko
 from app.records import Cluster
+from app.refunds.intake import RefundIntake
 from app.screening.screener import Screener
 from app.screening.trm import TrmScreener
 from app.settings import Settings
@@ -31,6 +32,7 @@ class System:
     clusters: Mapping[Cluster, ClusterParts]
     merchants: MerchantDirectory
     intake: Intake
+    refunds: RefundIntake
     screener: Screener
     prices: PriceBoard
     shopify: ShopifyClient
@@ -70,6 +72,7 @@ class System:
             clusters=clusters,
             merchants=MerchantDirectory(database, clusters),
             intake=Intake(database),
+            refunds=RefundIntake(database),
             screener=TrmScreener(trm, settings.trm_api_key, settings.trm_risk_level, settings.trm_timeout_seconds),
             prices=PriceBoard(
                 CoinGecko(prices),

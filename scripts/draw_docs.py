@@ -9,14 +9,18 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import app
 import handlers
 from app.errors import SettleError
-from app.payments.lifecycle import BIRTHS, FINAL, MOVES
-from app.records import PaymentStatus
+from app.lifecycle import Lifecycle
+from app.payments.lifecycle import PAYMENTS
+from app.records import PaymentException, PaymentStatus, RefundException, RefundStatus
+from app.refunds.lifecycle import REFUNDS
 from app.sandbox import prices, trm
 from app.sandbox.devnet.devnet import CLUSTER_FAULTS
 from app.sandbox.devnet.node import NODE_FAULTS
@@ -45,21 +49,21 @@ ELSEWHERE = {
 }
 
 
-def draw_lifecycle() -> str:
-    """The payment's lifecycle as a state diagram, from the table that the code moves by, and what each status means."""
+def draw_lifecycle(lifecycle: Lifecycle[Any, Any], enum: type[StrEnum]) -> str:
+    """A lifecycle as a state diagram, from the table that the code moves by, and what each status means."""
     lines = ["```mermaid", "stateDiagram-v2"]
-    lines += [f"    [*] --> {status}" for status in PaymentStatus if status in BIRTHS]
-    for status in PaymentStatus:
-        lines += [f"    {status} --> {target}" for target in PaymentStatus if target in MOVES[status]]
-    lines += [f"    {status} --> [*]" for status in PaymentStatus if status in FINAL]
-    meanings = read_enum("PaymentStatus")
+    lines += [f"    [*] --> {status}" for status in enum if status in lifecycle.births]
+    for status in enum:
+        lines += [f"    {status} --> {target}" for target in enum if target in lifecycle.moves[status]]
+    lines += [f"    {status} --> [*]" for status in enum if status in lifecycle.final]
+    meanings = read_enum(enum.__name__)
     lines += ["```", "", "| status | meaning |", "|---|---|"]
-    return "\n".join([*lines, *(f"| `{status}` | {meanings[status]} |" for status in PaymentStatus)])
+    return "\n".join([*lines, *(f"| `{status}` | {meanings[status]} |" for status in enum)])
 
 
-def draw_exceptions() -> str:
-    """What can be unusual about a payment, beside its status."""
-    rows = [f"| `{value}` | {meaning} |" for value, meaning in read_enum("PaymentException").items()]
+def draw_exceptions(enum: type[StrEnum]) -> str:
+    """What can be unusual about a record, beside its status."""
+    rows = [f"| `{value}` | {meaning} |" for value, meaning in read_enum(enum.__name__).items()]
     return "\n".join(["| exception | meaning |", "|---|---|", *rows])
 
 
@@ -150,8 +154,10 @@ def draw_faults() -> str:
 
 
 BLOCKS: dict[tuple[str, str], Callable[[], str]] = {
-    ("README.md", "lifecycle"): draw_lifecycle,
-    ("docs/operating.md", "exceptions"): draw_exceptions,
+    ("README.md", "lifecycle"): partial(draw_lifecycle, PAYMENTS, PaymentStatus),
+    ("README.md", "refund-lifecycle"): partial(draw_lifecycle, REFUNDS, RefundStatus),
+    ("docs/operating.md", "exceptions"): partial(draw_exceptions, PaymentException),
+    ("docs/operating.md", "refund-exceptions"): partial(draw_exceptions, RefundException),
     ("docs/operating.md", "metrics"): draw_metrics,
     ("docs/api.md", "reasons"): draw_reasons,
     ("docs/sandbox.md", "faults"): draw_faults,

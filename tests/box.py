@@ -61,6 +61,45 @@ class Box:
         known: dict[str, Any] = (await self.outside.get(f"/sandbox/checkouts/{checkout['id']}")).json()
         return known
 
+    async def paid(self, amount: str = "12.34", currency: str = "USD", **more: Any) -> dict[str, Any]:
+        """A checkout that a new wallet, added as `wallet`, has paid and Shopify knows of."""
+        checkout = await self.checkout(amount, currency, **more)
+        checkout["wallet"] = await self.wallet("1000", cluster="test" if more.get("test") else "live")
+        answer = await self.pay(checkout["wallet"], checkout["link"])
+        assert answer.status_code == 200, answer.text
+        await self.until_status(checkout, "completed")
+        return checkout
+
+    async def refund(self, checkout: dict[str, Any], amount: str = "5.00", **more: Any) -> dict[str, Any]:
+        """The store sends a refund session. Adds our row as `row`, and the link."""
+        answer = await self.outside.post(
+            f"/sandbox/checkouts/{checkout['id']}/refunds", json={"amount": amount, **more}
+        )
+        assert answer.status_code == 201, answer.text
+        refund: dict[str, Any] = answer.json()
+        refund["row"] = await self.refund_row(refund)
+        refund["link"] = f"solana:{self.house.settings.public_url}/transactions/refund/{refund['row']['id']}"
+        return refund
+
+    async def refund_row(self, refund: dict[str, Any]) -> Any:
+        """Our row of a refund, as it is now."""
+        [row] = await self.house.rows("SELECT * FROM refunds WHERE shopify_id = $1", refund["id"])
+        return row
+
+    async def refund_at_shopify(self, refund: dict[str, Any]) -> dict[str, Any]:
+        """What Shopify knows of a refund."""
+        known: dict[str, Any] = (await self.outside.get(f"/sandbox/refunds/{refund['id']}")).json()
+        return known
+
+    async def until_refund(self, refund: dict[str, Any], status: str, seconds: float = 20) -> Any:
+        """Wait until our refund is in this status; returns its row then."""
+
+        async def reached() -> Any:
+            row = await self.refund_row(refund)
+            return row if row["status"] == status else None
+
+        return await wait_until(reached, seconds, f"refund {refund['id']} is {status}")
+
     async def status(self, checkout: dict[str, Any]) -> dict[str, Any]:
         """What the customer's page knows."""
         answer: dict[str, Any] = (await self.house.public.get(f"/pay/{checkout['payment']}/status")).json()

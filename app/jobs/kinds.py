@@ -5,11 +5,17 @@ from collections.abc import Mapping
 from app.inbox import InboxHandler
 from app.jobs.outcomes import Handler
 from app.records import JobKind
+from app.shopify.decline_mutations import DECLINE_CAPTURE, DECLINE_VOID
 from app.shopify.payment_mutations import REJECT, RESOLVE
+from app.shopify.refund_mutations import REJECT_REFUND, RESOLVE_REFUND
 
 HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.payment_resolve: RESOLVE,
     JobKind.payment_reject: REJECT,
+    JobKind.refund_resolve: RESOLVE_REFUND,
+    JobKind.refund_reject: REJECT_REFUND,
+    JobKind.capture_reject: DECLINE_CAPTURE,
+    JobKind.void_reject: DECLINE_VOID,
     # A new source of events is one line in this mapping.
     JobKind.inbox_event: InboxHandler({}),
 }

@@ -1,10 +1,6 @@
-"""The intake: payment sessions that arrive at the same time are opened by one statement.
+"""The intake: payment sessions that arrive at the same time are opened by one statement."""
 
-One after the other, each would pay alone for its round trip and its commit, which is most of what an initiation costs
-(docs/performance.md). Alone, a session is opened at once.
-"""
-
-import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -12,11 +8,8 @@ from decimal import Decimal
 import msgspec
 
 from app import events
-from app.database import Database
+from app.batching import Batching
 from app.records import Cluster, Payment
-
-# Sessions that one statement opens at most.
-BATCH_MAX = 64
 
 # The group's row is touched first: whoever decides the group's winner holds its lock, so a session is either superseded
 # by that winner or born superseded, never missed. The merchant is checked again because the process may remember an old
@@ -102,68 +95,17 @@ class Opened:
     created: bool
 
 
-@dataclass(frozen=True)
-class _Waiting:
-    asked: Asked
-    answer: "asyncio.Future[Opened | None]"
+class Intake(Batching[Asked, Opened]):
+    """Opens payments. None instead of one: the merchant is not (any more) as asked."""
 
+    def _key(self, asked: Asked) -> str:
+        return asked.shopify_id
 
-class Intake:
-    """Opens payments, as many at once as are waiting."""
+    def _marks(self, asked: Asked) -> set[tuple[object, ...]]:
+        # One statement may touch no session and no group twice.
+        return {(asked.shopify_id,), (asked.merchant_id, asked.group_key, asked.cluster)}
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._waiting: list[_Waiting] = []
-        self._working: asyncio.Task[None] | None = None
-
-    async def open(self, asked: Asked) -> Opened | None:
-        """Insert or get. None: the merchant is not (any more) as asked. Raises what the database raises."""
-        waiting = _Waiting(asked, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        if self._working is None:
-            self._working = asyncio.create_task(self._work())
-        return await waiting.answer
-
-    async def _work(self) -> None:
-        try:
-            while self._waiting:
-                await self._answer(self._take_batch())
-        finally:
-            self._working = None
-
-    def _take_batch(self) -> list[_Waiting]:
-        """Those that one statement can open: it may touch no session and no group twice."""
-        batch: list[_Waiting] = []
-        later: list[_Waiting] = []
-        seen: set[tuple[object, ...]] = set()
-        for waiting in self._waiting:
-            asked = waiting.asked
-            marks = {(asked.shopify_id,), (asked.merchant_id, asked.group_key, asked.cluster)}
-            if len(batch) < BATCH_MAX and seen.isdisjoint(marks):
-                batch.append(waiting)
-                seen |= marks
-            else:
-                later.append(waiting)
-        self._waiting = later
-        return batch
-
-    async def _answer(self, batch: list[_Waiting]) -> None:
-        try:
-            opened = await self._insert_or_get([waiting.asked for waiting in batch])
-        except Exception as error:
-            if len(batch) > 1:
-                # One of them may be at fault: then only that one fails.
-                for waiting in batch:
-                    await self._answer([waiting])
-            elif not batch[0].answer.done():
-                batch[0].answer.set_exception(error)
-            return
-        for waiting in batch:
-            # Whoever asked may have gone meanwhile.
-            if not waiting.answer.done():
-                waiting.answer.set_result(opened.get(waiting.asked.shopify_id))
-
-    async def _insert_or_get(self, batch: list[Asked]) -> dict[str, Opened]:
+    async def _make(self, batch: Sequence[Asked]) -> dict[str, Opened]:
         async with self._database.acquire() as connection:
             rows = await connection.fetch(_OPEN, batch, events.CREATED)
         return {row["shopify_id"]: Opened(Payment.from_row(row), row["created"]) for row in rows}

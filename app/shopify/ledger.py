@@ -21,6 +21,11 @@ _OTHERS = """
 SELECT EXISTS (SELECT FROM shopify_mutations WHERE record = $1 AND record_id = $2 AND name <> $3 AND name <> $4)
 """
 
+_IN_DOUBT = """
+SELECT EXISTS (SELECT FROM shopify_calls WHERE mutation_id = $1 AND outcome = 'retry'
+    AND (http_status IS NULL OR http_status = 200 OR http_status >= 500))
+"""
+
 _NOTE = """
 INSERT INTO shopify_calls (mutation_id, attempt, http_status, shopify_request_id, outcome, answer, started_at, ended_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -46,6 +51,12 @@ async def fix_mutation(
 async def other_mutation_exists(connection: Connection, mutation: ShopifyMutation) -> bool:
     """Whether we ever sent Shopify a mutation of another name for the same record; pending does not count."""
     found: bool = await connection.fetchval(_OTHERS, mutation.record, mutation.record_id, mutation.name, PENDING)
+    return found
+
+
+async def may_have_been_done(connection: Connection, mutation: ShopifyMutation) -> bool:
+    """Whether the answer to some try was lost or told of a fault on the way: Shopify may have done it all the same."""
+    found: bool = await connection.fetchval(_IN_DOUBT, mutation.id)
     return found
 
 

@@ -1,9 +1,9 @@
-"""What Shopify sends us: one struct per message (facts/shopify.md section 1). Unknown fields are tolerated."""
+"""What Shopify sends us: one struct per message (facts/shopify.md sections 1 and 2). Unknown fields are tolerated."""
 
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,8 +19,14 @@ _LOCALE = re.compile(r"[A-Za-z0-9_-]{1,35}")
 
 Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,128}\Z")]
 Gid = Annotated[str, Meta(pattern=r"^gid://shopify/PaymentSession/[A-Za-z0-9_-]{1,128}\Z")]
+RefundGid = Annotated[str, Meta(pattern=r"^gid://shopify/RefundSession/[A-Za-z0-9_-]{1,128}\Z")]
+# How the type of capture and void sessions is written there is not confirmed.
+AnySessionGid = Annotated[str, Meta(pattern=r"^gid://shopify/[A-Za-z]{1,40}/[A-Za-z0-9_-]{1,128}\Z")]
 # Printable ASCII: base64 in every example, and PostgreSQL's text holds no NUL.
 Group = Annotated[str, Meta(pattern=r"^[!-~]{1,256}\Z")]
+
+
+Message = TypeVar("Message")
 
 
 class KindUnsupported(SettleError):
@@ -81,15 +87,46 @@ class OpenSession(Struct, frozen=True):
     proposed_at: datetime | None
 
 
+class RefundRequest(Struct):
+    """A refund session request, as it arrives (facts section 2)."""
+
+    id: Identifier
+    gid: RefundGid
+    payment_id: Identifier
+    amount: Raw
+    currency: str
+    test: bool
+    proposed_at: str | None = None
+
+
+class RefundSession(Struct, frozen=True):
+    """A refund session, read and checked. `payment_id` is Shopify's id of the payment session."""
+
+    id: str
+    gid: str
+    payment_id: str
+    amount: Decimal
+    currency: str
+    test: bool
+    proposed_at: datetime | None
+
+
+class DeclinableSession(Struct, frozen=True):
+    """What a capture or void session request says that matters to an app which declines it."""
+
+    id: Identifier
+    gid: AnySessionGid
+    payment_id: Identifier
+
+
 _decoder = msgspec.json.Decoder(PaymentSession)
+_refund_decoder = msgspec.json.Decoder(RefundRequest)
+_declinable_decoder = msgspec.json.Decoder(DeclinableSession)
 
 
 def read_payment_session(body: bytes) -> OpenSession:
     """Read a payment session. Raises RequestInvalid, AmountInvalid, CurrencyInvalid or KindUnsupported."""
-    try:
-        session = _decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestInvalid(problem=_plain(error)) from None
+    session = _decode(_decoder, body)
     if session.kind != "sale":
         raise KindUnsupported(kind=session.kind[:40])
     nested = session.payment_method.data.cancel_url if session.payment_method and session.payment_method.data else None
@@ -106,11 +143,37 @@ def read_payment_session(body: bytes) -> OpenSession:
     )
 
 
+def read_refund_session(body: bytes) -> RefundSession:
+    """Read a refund session. Raises RequestInvalid, AmountInvalid or CurrencyInvalid."""
+    request = _decode(_refund_decoder, body)
+    return RefundSession(
+        id=request.id,
+        gid=request.gid,
+        payment_id=request.payment_id,
+        amount=_read_amount(request.amount),
+        currency=parse_currency(request.currency),
+        test=request.test,
+        proposed_at=_read_time(request.proposed_at),
+    )
+
+
+def read_declinable_session(body: bytes) -> DeclinableSession:
+    """Read a capture or void session. Raises RequestInvalid."""
+    return _decode(_declinable_decoder, body)
+
+
 def read_shop(name: str | None) -> str:
     """The shop's permanent domain, as Shopify named it, in lower case. Raises ShopInvalid."""
     if name is None or not SHOP.fullmatch(name):
         raise ShopInvalid
     return name.lower()
+
+
+def _decode(decoder: msgspec.json.Decoder[Message], body: bytes) -> Message:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestInvalid(problem=_plain(error)) from None
 
 
 def _read_amount(raw: Raw) -> Decimal:

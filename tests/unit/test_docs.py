@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from app import metrics
 from app.jobs.outcomes import Retry
-from app.records import PaymentException, PaymentStatus
+from app.records import PaymentException, PaymentStatus, RefundException, RefundStatus
 from app.sandbox.world import Ports, World
 from app.settings import Settings, variable
 from app.shopify.mutation import CONFLICT
@@ -55,7 +55,7 @@ def test_what_is_drawn_in_a_document_is_what_the_code_says(file: str, name: str)
 
 
 def test_every_status_and_exception_is_explained() -> None:
-    for enum in (PaymentStatus, PaymentException):
+    for enum in (PaymentStatus, PaymentException, RefundStatus, RefundException):
         assert list(read_enum(enum.__name__)) == [str(value) for value in enum]
 
 

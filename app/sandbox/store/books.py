@@ -25,6 +25,14 @@ CREATE TABLE IF NOT EXISTS sessions (
     next_url TEXT                           -- where Shopify wants the customer after a mutation
 );
 CREATE INDEX IF NOT EXISTS sessions_grp ON sessions (grp);
+CREATE TABLE IF NOT EXISTS follow_ups (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, gid TEXT NOT NULL, payment TEXT NOT NULL REFERENCES sessions (id),
+    amount TEXT,                            -- none for a void
+    headers TEXT NOT NULL, body TEXT NOT NULL,
+    answered INTEGER NOT NULL DEFAULT 0,    -- 1: the app's 201 has arrived
+    state TEXT NOT NULL DEFAULT 'open', reason TEXT, merchant_message TEXT
+);
+CREATE INDEX IF NOT EXISTS follow_ups_payment ON follow_ups (payment);
 CREATE TABLE IF NOT EXISTS mutations (
     n INTEGER PRIMARY KEY, session TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,
     variables TEXT NOT NULL, answer TEXT NOT NULL,
@@ -72,6 +80,23 @@ class Session:
     pending_expires_at: str | None
     authorization_expires_at: str | None
     next_url: str | None
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """A refund, capture or void session of a payment session. `kind` is that word; `state` open, resolved, rejected."""
+
+    id: str
+    kind: str
+    gid: str
+    payment: str
+    amount: str | None
+    headers: dict[str, str]
+    body: str
+    answered: bool
+    state: str
+    reason: str | None
+    merchant_message: str | None
 
 
 @dataclass(frozen=True)
@@ -192,6 +217,43 @@ class Books:
             ),
         )
 
+    # what follows a payment
+
+    def add_follow_up(self, follow_up: FollowUp) -> None:
+        self._db.execute(
+            "INSERT INTO follow_ups (id, kind, gid, payment, amount, headers, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                follow_up.id,
+                follow_up.kind,
+                follow_up.gid,
+                follow_up.payment,
+                follow_up.amount,
+                json.dumps(follow_up.headers),
+                follow_up.body,
+            ),
+        )
+
+    def follow_up(self, kind: str, follow_up_id: str) -> FollowUp | None:
+        row = self._db.execute("SELECT * FROM follow_ups WHERE kind = ? AND id = ?", (kind, follow_up_id)).fetchone()
+        return _follow_up(row) if row else None
+
+    def follow_ups(self, payment: str, kind: str) -> list[FollowUp]:
+        """Those of a payment session, oldest first."""
+        rows = self._db.execute(
+            "SELECT * FROM follow_ups WHERE payment = ? AND kind = ? ORDER BY rowid", (payment, kind)
+        )
+        return [_follow_up(row) for row in rows]
+
+    def set_follow_up_answered(self, follow_up_id: str) -> None:
+        self._db.execute("UPDATE follow_ups SET answered = 1 WHERE id = ?", (follow_up_id,))
+
+    def set_follow_up_state(self, follow_up: FollowUp) -> None:
+        """Keep state, reason and message of the one given."""
+        self._db.execute(
+            "UPDATE follow_ups SET state = ?, reason = ?, merchant_message = ? WHERE id = ?",
+            (follow_up.state, follow_up.reason, follow_up.merchant_message, follow_up.id),
+        )
+
     # what came and went
 
     def add_mutation(self, session: str, mutation: Mutation) -> None:
@@ -275,6 +337,13 @@ def _session(row: sqlite3.Row) -> Session:
     values["test"] = bool(values["test"])
     values["answered"] = bool(values["answered"])
     return Session(**values)
+
+
+def _follow_up(row: sqlite3.Row) -> FollowUp:
+    values = dict(row)
+    values["headers"] = json.loads(values["headers"])
+    values["answered"] = bool(values["answered"])
+    return FollowUp(**values)
 
 
 def _mutation(row: sqlite3.Row) -> Mutation:

@@ -10,7 +10,7 @@ from typing import Any
 from app.sandbox.clock import VirtualClock
 from app.sandbox.faults import Faults
 from app.sandbox.store.books import Books, Session, write_time
-from app.sandbox.store.delivery import Answer, Sender
+from app.sandbox.store.delivery import Answer, Parcel, Sender, judge_payment
 from app.sandbox.store.switches import TARGET
 
 MERCHANT_LOCALE = "en"
@@ -33,6 +33,14 @@ class Options:
     headers: dict[str, str] = field(default_factory=dict)
     api_version: str | None = None
 
+    def bend(self, body: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
+        """A session as it was sent, byte for byte, or with these laid over it."""
+        if self == Options():
+            return body, headers
+        fields = {name: value for name, value in (json.loads(body) | self.body).items() if name not in self.omit}
+        version = {"Shopify-Api-Version": self.api_version} if self.api_version else {}
+        return json.dumps(fields, ensure_ascii=False), headers | self.headers | version
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -53,12 +61,8 @@ def read_wish(message: Any) -> Wish:
     unknown = set(message) - {"amount", "currency", "test", "group", "locale", "options"}
     if unknown:
         raise BadCheckout(f"unknown field: {', '.join(sorted(unknown))}")
-    amount, currency = message.get("amount"), message.get("currency", "USD")
+    amount, currency = read_amount(message.get("amount")), message.get("currency", "USD")
     test, group, locale = message.get("test", False), message.get("group"), message.get("locale", "en-US")
-    if not isinstance(amount, str) or not _AMOUNT.fullmatch(amount):
-        raise BadCheckout('amount must be a string such as "12.34", with a point and digits only')
-    if not amount.strip("0."):
-        raise BadCheckout("amount must be more than zero: Shopify sends no payment session for nothing")
     if not isinstance(currency, str) or not _CURRENCY.fullmatch(currency):
         raise BadCheckout('currency must be three capital letters, such as "USD"')
     if not isinstance(test, bool):
@@ -68,6 +72,15 @@ def read_wish(message: Any) -> Wish:
     if not isinstance(locale, str) or not _LOCALE.fullmatch(locale):
         raise BadCheckout('locale must be a BCP 47 tag such as "en-US"')
     return Wish(amount, currency, test, group, locale, read_options(message.get("options")))
+
+
+def read_amount(amount: Any) -> str:
+    """An amount as it will be sent. Raises BadCheckout."""
+    if not isinstance(amount, str) or not _AMOUNT.fullmatch(amount):
+        raise BadCheckout('amount must be a string such as "12.34", with a point and digits only')
+    if not amount.strip("0."):
+        raise BadCheckout("amount must be more than zero: Shopify sends no session for nothing")
+    return amount
 
 
 def read_options(message: Any) -> Options:
@@ -114,17 +127,28 @@ class Checkouts:
     async def open(self, wish: Wish) -> tuple[Session, Answer]:
         """A new session in state open, and what the app answered to it."""
         session = self._make(wish)
-        return session, await self._sender.send(session, session.body, session.headers)
+        return session, await self._send(session, session.body, session.headers)
 
     async def resend(self, session: Session, options: Options) -> Answer:
         """Send the session once more under its id: byte for byte, or with the options laid over it."""
-        if options == Options():
-            return await self._sender.send(session, session.body, session.headers)
-        body = {k: v for k, v in (json.loads(session.body) | options.body).items() if k not in options.omit}
-        headers = session.headers | options.headers
-        if options.api_version:
-            headers["Shopify-Api-Version"] = options.api_version
-        return await self._sender.send(session, json.dumps(body, ensure_ascii=False), headers)
+        body, headers = options.bend(session.body, session.headers)
+        return await self._send(session, body, headers)
+
+    async def _send(self, session: Session, body: str, headers: dict[str, str]) -> Answer:
+        def accept(answer: Answer, at: str) -> None:
+            assert answer.redirect_url is not None
+            self._accept(session, answer.redirect_url, at)
+
+        return await self._sender.send(
+            Parcel(session.id, "/shopify/payment", body, headers, judge=judge_payment, accept=accept)
+        )
+
+    def _accept(self, session: Session, redirect_url: str, at: str) -> None:
+        known = self._books.session(session.id)
+        if known and known.redirect_url and known.redirect_url != redirect_url:
+            text = f"the app answered the same session first with {known.redirect_url}, then with {redirect_url}"
+            self._books.raise_alarm(session.id, text, at)
+        self._books.set_answered(session.id, redirect_url)
 
     def _make(self, wish: Wish) -> Session:
         options = wish.options

@@ -28,9 +28,9 @@ class Control:
     async def open(self, request: Request) -> Response:
         """201 {"id","gid","group","redirect_url"}, 502 with the app's refusal, 422 when the checkout makes no sense."""
         try:
-            wish = read_wish(_read_json(await request.body()))
+            wish = read_wish(read_json(await request.body()))
         except BadCheckout as bad:
-            return _complain(422, str(bad))
+            return complain(422, str(bad))
         session, answer = await self._checkouts.open(wish)
         return _report(session, answer)
 
@@ -38,22 +38,22 @@ class Control:
         """The session once more; an optional body {"options"} lays changes over it. Answers as `open` does."""
         session = self._books.session(request.path_params["id"])
         if session is None:
-            return _complain(404, "there is no such checkout")
+            return complain(404, "there is no such checkout")
         body = await request.body()
         try:
-            message = _read_json(body) if body else {}
+            message = read_json(body) if body else {}
             if not isinstance(message, dict):
                 raise BadCheckout("the body must be a JSON object")
             options = read_options(message.get("options"))
         except BadCheckout as bad:
-            return _complain(422, str(bad))
+            return complain(422, str(bad))
         return _report(session, await self._checkouts.resend(session, options))
 
     async def show(self, request: Request) -> Response:
         """What Shopify knows of a checkout: see `describe`."""
         session = self._books.session(request.path_params["id"])
         if session is None:
-            return _complain(404, "there is no such checkout")
+            return complain(404, "there is no such checkout")
         return JSONResponse(describe(self._books, session))
 
     async def list(self, _: Request) -> Response:
@@ -91,13 +91,20 @@ def describe(books: Books, session: Session) -> dict[str, Any]:
         "redirect_url": session.redirect_url,
         "next_url": session.next_url,
         "order": {"number": order.number, "paid": order.paid, "checkout": order.session} if order else None,
-        "alarms": books.alarms(session.id),
+        **describe_traffic(books, session.id),
+    }
+
+
+def describe_traffic(books: Books, session_id: str) -> dict[str, Any]:
+    """Alarms, mutations and deliveries of a session of any kind, each in the order of arrival."""
+    return {
+        "alarms": books.alarms(session_id),
         "mutations": [
             {"name": m.name, "answer": m.answer, "at": m.at, "variables": m.variables, "applied": m.applied}
-            for m in books.mutations(session.id)
+            for m in books.mutations(session_id)
         ],
         "deliveries": [
-            {"request_id": d.request_id, "status": d.status, "at": d.at} for d in books.deliveries(session.id)
+            {"request_id": d.request_id, "status": d.status, "at": d.at} for d in books.deliveries(session_id)
         ],
     }
 
@@ -109,7 +116,7 @@ def _report(session: Session, answer: Answer) -> Response:
     return JSONResponse(names | {"redirect_url": answer.redirect_url}, 201)
 
 
-def _read_json(body: bytes) -> Any:
+def read_json(body: bytes) -> Any:
     try:
         message = json.loads(body)
         # Half of a surrogate pair is JSON, and can neither be sent nor kept.
@@ -119,5 +126,5 @@ def _read_json(body: bytes) -> Any:
     return message
 
 
-def _complain(status: int, message: str) -> Response:
+def complain(status: int, message: str) -> Response:
     return JSONResponse({"message": message}, status)

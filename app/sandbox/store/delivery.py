@@ -1,9 +1,10 @@
-"""Shopify's sender: POSTs payment sessions to the app's door over mutual TLS, and judges the answer."""
+"""Shopify's sender: POSTs sessions to the app's door over mutual TLS, and has the answer judged."""
 
 import asyncio
 import json
 import ssl
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import httpx
 
 from app.sandbox.clock import VirtualClock
 from app.sandbox.faults import Faults
-from app.sandbox.store.books import Books, Delivery, Session, write_time
+from app.sandbox.store.books import Books, Delivery, write_time
 from app.sandbox.store.switches import TARGET
 
 # How long Shopify waits, how often and when it tries again is not documented.
@@ -24,15 +25,20 @@ LARGEST_ANSWER = 8192
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a session: `redirect_url` of a good answer, or None and in `reason` why not.
+    """What became of a session: `reason` says why its answer is no good; None: it is.
 
-    `status` is the HTTP status of the last answer, None when none came; `text` its body, or the network's complaint.
+    `redirect_url` is that of a payment session. `status` is the HTTP status of the last answer, None when none came;
+    `text` its body, or the network's complaint.
     """
 
     redirect_url: str | None
     status: int | None
     text: str
     reason: str | None
+
+    @property
+    def is_good(self) -> bool:
+        return self.reason is None
 
     def as_refusal(self) -> dict[str, Any]:
         """`{"status","body","reason"}`; the body parsed when it is JSON."""
@@ -41,6 +47,21 @@ class Answer:
         except ValueError:
             body = self.text
         return {"status": self.status, "body": body, "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A session to be sent: where on the door, how its answer is judged, and what is done with a good one.
+
+    `accept` is called with the answer and the time, as often as a good one comes.
+    """
+
+    id: str
+    path: str
+    body: str
+    headers: dict[str, str]
+    judge: Callable[[int, str], Answer]
+    accept: Callable[[Answer, str], None]
 
 
 class Sender:
@@ -60,7 +81,7 @@ class Sender:
         self._books = books
         self._clock = clock
         self._faults = faults
-        self._url = f"{door_url}/shopify/payment"
+        self._door_url = door_url
         self._tls_dir = tls_dir
         self._timeout = timeout
         self._waits = waits
@@ -79,51 +100,44 @@ class Sender:
             await self._client.aclose()
             self._client = None
 
-    async def send(self, session: Session, body: str, headers: dict[str, str]) -> Answer:
-        """Send until the app answers well or the tries are spent; the good answer is written into the books."""
+    async def send(self, parcel: Parcel) -> Answer:
+        """Send until the app answers well or the tries are spent."""
         duplicate = self._faults.take(TARGET, "duplicate_session")
         times = int(duplicate.value or 2) if duplicate else 1
-        answers = await asyncio.gather(*(self._insist(session, body, headers) for _ in range(times)))
-        good = [answer for answer in answers if answer.redirect_url]
+        answers = await asyncio.gather(*(self._insist(parcel) for _ in range(times)))
+        good = [answer for answer in answers if answer.is_good]
         return good[0] if good else answers[0]
 
-    async def _insist(self, session: Session, body: str, headers: dict[str, str]) -> Answer:
+    async def _insist(self, parcel: Parcel) -> Answer:
         for wait in self._waits:
-            answer = await self._try(session, body, headers)
-            if answer.redirect_url:
+            answer = await self._try(parcel)
+            if answer.is_good:
                 return answer
             await asyncio.sleep(wait)
-        return await self._try(session, body, headers)
+        return await self._try(parcel)
 
-    async def _try(self, session: Session, body: str, headers: dict[str, str]) -> Answer:
+    async def _try(self, parcel: Parcel) -> Answer:
         if self._client is None:
             raise RuntimeError("the sender has not been started")
         request_id = str(uuid.uuid4())
-        full = {"Shopify-Request-Id": request_id, "Content-Type": "application/json"} | headers
+        full = {"Shopify-Request-Id": request_id, "Content-Type": "application/json"} | parcel.headers
         try:
-            response = await self._client.post(self._url, content=body.encode(), headers=full)
-            status, text = response.status_code, response.content.decode(errors="replace")
-            answer = judge(status, text)
+            response = await self._client.post(
+                f"{self._door_url}{parcel.path}", content=parcel.body.encode(), headers=full
+            )
+            answer = parcel.judge(response.status_code, response.content.decode(errors="replace"))
         except httpx.HTTPError as error:
-            text = f"{type(error).__name__}: {error}"
-            answer = Answer(None, None, text, "the app gave no answer")
-        if answer.redirect_url and self._faults.take(TARGET, "drop_session_answer"):
+            answer = Answer(None, None, f"{type(error).__name__}: {error}", "the app gave no answer")
+        if answer.is_good and self._faults.take(TARGET, "drop_session_answer"):
             answer = Answer(None, None, "", "the answer was lost (fault drop_session_answer)")
         at = write_time(self._clock.now())
-        self._books.add_delivery(session.id, Delivery(request_id, answer.status, answer.text, at))
-        if answer.redirect_url:
-            self._accept(session, answer.redirect_url, at)
+        self._books.add_delivery(parcel.id, Delivery(request_id, answer.status, answer.text, at))
+        if answer.is_good:
+            parcel.accept(answer, at)
         return answer
 
-    def _accept(self, session: Session, redirect_url: str, at: str) -> None:
-        known = self._books.session(session.id)
-        if known and known.redirect_url and known.redirect_url != redirect_url:
-            text = f"the app answered the same session first with {known.redirect_url}, then with {redirect_url}"
-            self._books.raise_alarm(session.id, text, at)
-        self._books.set_answered(session.id, redirect_url)
 
-
-def judge(status: int, text: str) -> Answer:
+def judge_payment(status: int, text: str) -> Answer:
     """Shopify's view of an answer: any 2xx whose JSON has a redirect_url, under 8192 bytes in all."""
     if not 200 <= status < 300:
         return Answer(None, status, text, f"the app answered {status}")
@@ -138,3 +152,12 @@ def judge(status: int, text: str) -> Answer:
     if not isinstance(url, str) or parts.scheme not in ("http", "https") or not parts.netloc:
         return Answer(None, status, text, "redirect_url is no address of a web page")
     return Answer(url, status, text, None)
+
+
+def judge_follow_up(status: int, text: str) -> Answer:
+    """Shopify's view of an answer to a refund, capture or void session: 201, and nothing or `{}`."""
+    if status != 201:
+        return Answer(None, status, text[:LARGEST_ANSWER], f"the app answered {status}, not 201")
+    if text.strip() not in ("", "{}"):
+        return Answer(None, status, text[:LARGEST_ANSWER], "the answer's body is not empty")
+    return Answer(None, status, text, None)

@@ -9,6 +9,7 @@ from graphql import GraphQLError, GraphQLResolveInfo
 from app.sandbox.clock import VirtualClock
 from app.sandbox.faults import Faults
 from app.sandbox.store.books import Books, write_time
+from app.sandbox.store.follow_ups import KINDS, FollowUps
 from app.sandbox.store.schemas import PUBLIC_VERSIONS
 from app.sandbox.store.sessions import PENDING, REJECT, RESOLVE, UNSUPPORTED, Call, InvalidGlobalId, Sessions
 from app.sandbox.store.switches import TARGET
@@ -27,7 +28,9 @@ class Request:
     deprecated: list[str] = field(default_factory=list)
 
 
-def build_root(books: Books, sessions: Sessions, clock: VirtualClock, faults: Faults) -> dict[str, Any]:
+def build_root(
+    books: Books, sessions: Sessions, follow_ups: FollowUps, clock: VirtualClock, faults: Faults
+) -> dict[str, Any]:
     """The root value: field name -> resolver. Access is checked here, so that no mutation can forget it."""
 
     def mutate_payment(info: GraphQLResolveInfo[Request], **arguments: Any) -> dict[str, Any]:
@@ -37,16 +40,14 @@ def build_root(books: Books, sessions: Sessions, clock: VirtualClock, faults: Fa
         try:
             return sessions.receive(Call(info.field_name, request.version, arguments))
         except InvalidGlobalId as invalid:
-            raise GraphQLError(f"Invalid global id '{invalid}'", extensions={"code": "INVALID_VARIABLE"}) from None
+            raise _invalid_id(invalid) from None
 
-    def mutate_other(info: GraphQLResolveInfo[Request], **_: Any) -> dict[str, Any]:
+    def mutate_follow_up(info: GraphQLResolveInfo[Request], **arguments: Any) -> dict[str, Any]:
         kind = info.field_name.split("Session")[0]
-        error = {
-            "field": ["id"],
-            "message": f"{kind.capitalize()} session not found.",
-            "code": f"{kind.upper()}_SESSION_NOT_FOUND",
-        }
-        return {f"{kind}Session": None, "userErrors": [error]}
+        try:
+            return follow_ups.receive(kind, Call(info.field_name, info.context.version, arguments))
+        except InvalidGlobalId as invalid:
+            raise _invalid_id(invalid) from None
 
     def configure(info: GraphQLResolveInfo[Request], **arguments: Any) -> dict[str, Any]:
         handle = arguments.get("externalHandle")
@@ -68,12 +69,12 @@ def build_root(books: Books, sessions: Sessions, clock: VirtualClock, faults: Fa
         return resolve
 
     payment = [RESOLVE, REJECT, PENDING, *UNSUPPORTED]
-    others = [f"{kind}Session{verb}" for kind in ("refund", "capture", "void") for verb in ("Resolve", "Reject")]
+    others = [f"{kind}Session{verb}" for kind in KINDS for verb in ("Resolve", "Reject")]
     return {
         "publicApiVersions": PUBLIC_VERSIONS,
         "paymentsAppConfigure": guarded(configure, "write_payment_gateways"),
         **{name: guarded(mutate_payment, "write_payment_sessions") for name in payment},
-        **{name: guarded(mutate_other, "write_payment_sessions") for name in others},
+        **{name: guarded(mutate_follow_up, "write_payment_sessions") for name in others},
     }
 
 
@@ -81,6 +82,10 @@ def internal_error(request_id: str) -> GraphQLError:
     """Shopify's answer when it broke down itself."""
     message = f"Internal error. Looks like something went wrong on our end.\nRequest ID: {request_id}"
     return GraphQLError(message, extensions={"code": "INTERNAL_SERVER_ERROR", "requestId": request_id})
+
+
+def _invalid_id(invalid: InvalidGlobalId) -> GraphQLError:
+    return GraphQLError(f"Invalid global id '{invalid}'", extensions={"code": "INVALID_VARIABLE"})
 
 
 def _access_denied(name: str, scope: str) -> GraphQLError:

@@ -11,6 +11,8 @@ from app.sandbox.store.books import Books
 from app.sandbox.store.checkouts import Checkouts
 from app.sandbox.store.control import Control
 from app.sandbox.store.delivery import TIMEOUT, WAITS, Sender
+from app.sandbox.store.follow_up_control import FollowUpControl
+from app.sandbox.store.follow_ups import FollowUps
 from app.sandbox.store.grants import Grants
 from app.sandbox.store.mutations import build_root
 from app.sandbox.store.oauth import App, Oauth
@@ -66,13 +68,15 @@ class Store:
         checkouts = Checkouts(
             self._books, self._sender, clock, faults, public_url=public_url, shop=shop, api_version=api_version
         )
-        root = build_root(self._books, sessions, clock, faults)
+        follow_ups = FollowUps(self._books, self._sender, clock, faults)
+        root = build_root(self._books, sessions, follow_ups, clock, faults)
         self._grants = Grants(data / "grants.sqlite3", clock)
         self._grants.seed(shop, token, ",".join(sorted(scopes)))
         api = Api(faults, Bucket(clock, faults), root, self._grants)
         oauth = Oauth(app, self._grants, clock, faults, shop)
         self.routes: list[BaseRoute] = [
             *Control(self._books, checkouts).routes,
+            *FollowUpControl(self._books, follow_ups).routes,
             *oauth.routes,
             *Pages(self._books, checkouts).routes,
         ]

@@ -9,20 +9,21 @@ API = {
     "internal_error": 'GraphQL answers INTERNAL_SERVER_ERROR without doing it, or with value "after": having done it',
     "unauthorized": "the access token is unknown: 401",
     "access_denied": "the token lacks the scope of the mutation: null and an error with its path",
-    "conflict": "resolve, reject and pending answer Shopify's conflict userError and change nothing",
+    "conflict": "a session's mutation answers Shopify's conflict userError and changes nothing",
     "not_received": "as if the app's answer to the session had not arrived yet: the same userError, nothing changed",
 }
 
 # Readings of the contract that are not documented; off is the reading named first.
 READINGS = {
     "strict_reject": "rejecting again with another reason is a conflict (off: answered as the first time)",
+    "strict_repeat": "rejecting a refund, capture or void again is an invalid state, in the same words too",
     "strict_pending": "pending again after the end is PENDING_INVALID_STATE (off: answered as the first time)",
     "strict_group": "resolving a second session of a group is a conflict (off: it succeeds, with an alarm)",
     "pending_expires": "a pending session cannot be mutated after its pendingExpiresAt (off: it can)",
     "pending_limit": "pendingExpiresAt may be at most this many days ahead (default 3; off: 7)",
 }
 
-# How the store sends payment sessions.
+# How the store sends sessions.
 SENDING = {
     "duplicate_session": "every session is sent this many times at once (default 2)",
     "drop_session_answer": "the store ignores the app's answer, as if it had timed out, and tries again",

@@ -1,0 +1,241 @@
+"""The intake: refund sessions that arrive together are opened by one transaction, under their payments' locks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+from solders.pubkey import Pubkey
+
+from app import events
+from app.batching import Batching
+from app.database import Connection
+from app.errors import SettleError
+from app.identifiers import new_memo, new_reference, new_refund_id
+from app.money import format_amount
+from app.records import Cluster, JobKind, Payment, PaymentException, Refund, RefundException, RefundStatus
+from app.refunds import refusals
+from app.refunds.allotment import Share, allot
+from app.shopify.payloads import RefundSession
+from chain.addresses import token_account
+
+# The payments' rows stay locked until the refunds are stored, so nobody else allots of the same money meanwhile. They
+# are taken in one order, so that two processes do not wait for each other.
+_LOCK = """
+SELECT p AS payment, m.shop, i.usdc AS paid_usdc FROM payments p JOIN merchants m ON m.id = p.merchant_id
+LEFT JOIN issued_transactions i ON i.signature = p.paid_signature
+WHERE p.shopify_id = ANY($1) ORDER BY p.id FOR UPDATE OF p
+"""
+_KNOWN = """
+SELECT r AS refund, p AS payment, m.shop FROM refunds r
+JOIN payments p ON p.id = r.payment_id JOIN merchants m ON m.id = r.merchant_id WHERE r.shopify_id = ANY($1)
+"""
+# What is not rejected is given back, or still may be.
+_GIVEN = """
+SELECT payment_id, sum(amount) AS amount, sum(usdc)::bigint AS usdc FROM refunds
+WHERE payment_id = ANY($1) AND usdc IS NOT NULL AND status <> 'rejected' GROUP BY payment_id
+"""
+_INSERT = """
+WITH asked AS (
+    SELECT a.* FROM jsonb_to_recordset($1) AS a(
+        id text, shopify_id text, gid text, payment_id text, merchant_id bigint, api_version text, amount numeric,
+        usdc bigint, status refund_status, exception refund_exception, payee_wallet text, destination text, mint text,
+        memo text, reference text, merchant_message text, proposed_at timestamptz, now timestamptz,
+        reject_at timestamptz
+    )
+), opened AS (
+    INSERT INTO refunds (id, shopify_id, gid, payment_id, merchant_id, api_version, amount, usdc, status, exception,
+        payee_wallet, destination, mint, memo, reference, merchant_message, proposed_at, created_at, updated_at)
+    SELECT id, shopify_id, gid, payment_id, merchant_id, api_version, amount, usdc, status, exception, payee_wallet,
+        destination, mint, memo, reference, merchant_message, proposed_at, now, now
+    FROM asked ORDER BY shopify_id
+    -- Opened by another process since we looked, for another payment: that one's lock is not ours.
+    ON CONFLICT (shopify_id) DO NOTHING RETURNING *
+), noted AS (
+    INSERT INTO events (record, record_id, kind, to_status, detail, at)
+    SELECT 'refund', id, $2, status::text, jsonb_build_object('payment_id', payment_id,
+        'amount', trim_scale(amount)::text, 'usdc', usdc), created_at
+    FROM opened
+), told AS (
+    INSERT INTO jobs (kind, record, record_id, status, attempts, due_at, created_at, updated_at)
+    SELECT $3, 'refund', id, 'waiting', 0, reject_at, now, now
+    FROM opened JOIN asked USING (id) WHERE opened.status = 'rejecting'
+)
+SELECT * FROM opened
+"""
+
+
+@dataclass(frozen=True)
+class AskedRefund:
+    """A refund session as a shop sent it. A reject that follows it at once is due at `reject_at`."""
+
+    shop: str
+    api_version: str
+    session: RefundSession
+    now: datetime
+    reject_at: datetime
+
+
+@dataclass(frozen=True)
+class OpenedRefund:
+    """The refund of a session with its payment and its shop, and whether this request made it."""
+
+    refund: Refund
+    payment: Payment
+    shop: str
+    created: bool
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why there can be no refund. `payment_id`: our id of the payment that was named, where there is one."""
+
+    error: SettleError
+    payment_id: str | None
+
+
+class RefundIntake(Batching[AskedRefund, OpenedRefund | Refusal]):
+    """Opens refunds: a session's refund, or the refusal that says why there can be none."""
+
+    def _key(self, asked: AskedRefund) -> str:
+        return asked.session.id
+
+    def _marks(self, asked: AskedRefund) -> set[tuple[object, ...]]:
+        return {(asked.session.id,)}
+
+    async def _make(self, batch: Sequence[AskedRefund]) -> Mapping[str, OpenedRefund | Refusal]:
+        async with self._database.transaction() as connection:
+            tills = await _lock_tills(connection, [asked.session.payment_id for asked in batch])
+            made: dict[str, OpenedRefund | Refusal] = {}
+            made |= await _find_known(connection, [asked.session.id for asked in batch])
+            rows = []
+            for asked in batch:
+                if asked.session.id in made:
+                    continue
+                till = tills.get(asked.session.payment_id)
+                refusal = _check(asked, till)
+                if refusal is not None:
+                    made[asked.session.id] = refusal
+                elif till is not None:
+                    rows.append(_make_row(asked, till))
+            if rows:
+                for row in await connection.fetch(_INSERT, rows, events.CREATED, JobKind.refund_reject):
+                    till = next(till for till in tills.values() if till.payment.id == row["payment_id"])
+                    opened = OpenedRefund(Refund.from_row(row), till.payment, till.shop, created=True)
+                    made[row["shopify_id"]] = opened
+                missed = [row.shopify_id for row in rows if row.shopify_id not in made]
+                if missed:
+                    made |= await _find_known(connection, missed)
+        return made
+
+
+class _Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund to be inserted."""
+
+    id: str
+    shopify_id: str
+    gid: str
+    payment_id: str
+    merchant_id: int
+    api_version: str
+    amount: Decimal
+    usdc: int | None
+    status: RefundStatus
+    exception: RefundException
+    payee_wallet: str
+    destination: str
+    mint: str
+    memo: str
+    reference: str
+    merchant_message: str | None
+    proposed_at: datetime | None
+    now: datetime
+    reject_at: datetime
+
+
+@dataclass
+class _Till:
+    """A payment, locked, and what has been given back of it."""
+
+    payment: Payment
+    shop: str
+    paid: Share | None
+    given_back: Share
+
+
+async def _lock_tills(connection: Connection, payments: Sequence[str]) -> dict[str, _Till]:
+    """The payments by Shopify's ids; those that nobody knows are missing."""
+    tills: dict[str, _Till] = {}
+    for row in await connection.fetch(_LOCK, payments):
+        payment = Payment.from_row(row["payment"])
+        # Money that vanished is not there to be given back.
+        has_money = row["paid_usdc"] is not None and payment.exception is not PaymentException.vanished
+        paid = Share(payment.amount, row["paid_usdc"]) if has_money else None
+        tills[payment.shopify_id] = _Till(payment, row["shop"], paid, Share(Decimal(0), 0))
+    by_id = {till.payment.id: till for till in tills.values()}
+    for row in await connection.fetch(_GIVEN, list(by_id)):
+        by_id[row["payment_id"]].given_back = Share(row["amount"], row["usdc"])
+    return tills
+
+
+async def _find_known(connection: Connection, ids: Sequence[str]) -> dict[str, OpenedRefund]:
+    rows = await connection.fetch(_KNOWN, ids)
+    found = [
+        OpenedRefund(Refund.from_row(row["refund"]), Payment.from_row(row["payment"]), row["shop"], created=False)
+        for row in rows
+    ]
+    return {opened.refund.shopify_id: opened for opened in found}
+
+
+def _check(asked: AskedRefund, till: _Till | None) -> Refusal | None:
+    session = asked.session
+    if till is None or till.shop != asked.shop:
+        # Another shop's payment is named in the event, and nowhere else.
+        unknown = refusals.RefundPaymentUnknown(payment=session.payment_id)
+        return Refusal(unknown, till.payment.id if till else None)
+    if (till.payment.cluster is Cluster.test) != session.test:
+        return Refusal(refusals.RefundTestDiffers(), till.payment.id)
+    if session.currency != till.payment.currency:
+        return Refusal(refusals.RefundCurrencyDiffers(currency=till.payment.currency), till.payment.id)
+    if till.paid is None:
+        return Refusal(refusals.PaymentNotPaid(), till.payment.id)
+    return None
+
+
+def _make_row(asked: AskedRefund, till: _Till) -> _Row:
+    """Allots, and remembers in the till what was allotted."""
+    session, payment = asked.session, till.payment
+    assert till.paid is not None
+    assert payment.paid_wallet is not None
+    usdc = allot(till.paid, till.given_back, session.amount)
+    message = None
+    if usdc:
+        till.given_back = Share(till.given_back.amount + session.amount, till.given_back.usdc + usdc)
+    elif usdc is None:
+        left = format_amount(till.paid.amount - till.given_back.amount, payment.currency)
+        message = f"This refund is larger than what is left of the payment, {left}."
+    else:
+        message = "This amount is less than the smallest unit of USDC, so there is nothing to send."
+    payee, mint = Pubkey.from_string(payment.paid_wallet), Pubkey.from_string(payment.mint)
+    return _Row(
+        id=new_refund_id(),
+        shopify_id=session.id,
+        gid=session.gid,
+        payment_id=payment.id,
+        merchant_id=payment.merchant_id,
+        api_version=asked.api_version,
+        amount=session.amount,
+        usdc=usdc or None,
+        status=RefundStatus.pending if usdc else RefundStatus.rejecting,
+        exception=RefundException.none,
+        payee_wallet=payment.paid_wallet,
+        destination=str(token_account(payee, mint)),
+        mint=payment.mint,
+        memo=new_memo(),
+        reference=new_reference(),
+        merchant_message=message,
+        proposed_at=session.proposed_at,
+        now=asked.now,
+        reject_at=asked.reject_at,
+    )
