@@ -101,6 +101,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 300
 
     # The merchant portal
+    explorer_url: Annotated[
+        str,
+        _meta(
+            "Where people look up what is on the live cluster: {kind} is `tx` or `address`, {id} its name there.",
+            pattern=r"^https?://.*\{kind\}.*\{id\}",
+        ),
+    ] = "https://explorer.solana.com/{kind}/{id}"
+    test_explorer_url: Annotated[
+        str, _meta("The same on the test cluster.", pattern=r"^https?://.*\{kind\}.*\{id\}")
+    ] = "https://explorer.solana.com/{kind}/{id}?cluster=devnet"
     portal_idle_seconds: Annotated[int, _meta("A session at the portal ends when unused for so long.", ge=60)] = 3_600
     portal_session_seconds: Annotated[
         int, _meta("A session at the portal ends after so long, however much it is used.", ge=60)

@@ -72,16 +72,16 @@ def read_clue(text: str) -> Clue:
     if match := _GID.search(cleaned):
         kind = Kind.refund if match.group(1).lower() == "refundsession" else Kind.shopify
         return Clue(kind, unquote(match.group(2)))
+    if match := _OUR_PATH.search(unquote(cleaned)):
+        return Clue(Kind.payment, match.group(1))
     if "://" in cleaned or cleaned.startswith("solana:"):
         return _read_link(cleaned)
     return _read_word(cleaned)
 
 
 def _read_link(link: str) -> Clue:
-    """A page of an explorer or of ours, a Solana Pay link: the last part of it that is something we know."""
+    """A page of an explorer, a Solana Pay link: the last part of it that is something we know."""
     plain = unquote(link)
-    if match := _OUR_PATH.search(plain):
-        return Clue(Kind.payment, match.group(1))
     if _ORDER_PATH.search(plain):
         return Clue(Kind.order, plain)
     try:

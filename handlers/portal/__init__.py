@@ -3,5 +3,7 @@
 from starlette.routing import BaseRoute
 
 from handlers.portal.home import HOME
+from handlers.portal.payments import PAYMENTS
+from handlers.portal.trouble import TROUBLE
 
-PORTAL: list[BaseRoute] = [*HOME]
+PORTAL: list[BaseRoute] = [*HOME, *PAYMENTS, *TROUBLE]

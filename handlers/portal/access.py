@@ -6,9 +6,10 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.errors import RequestInvalid
+from app.errors import RequestInvalid, SettleError
 from app.portal.sessions import SignedOut, Visitor, check_csrf, find_visitor
 from app.settings import Settings
+from handlers.portal.pages import draw_problem, wants_page
 from handlers.requests import read_body, system_of
 
 CSRF_HEADER = "x-csrf-token"
@@ -22,14 +23,20 @@ def signed_in(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
     """An endpoint that answers the merchant of the session, and nobody else: SignedOut for all others.
 
     What is not a GET must carry the session's CSRF token: in the header `X-CSRF-Token`, or in the field `csrf` of an
-    HTML form, whose fields are then in `request.state.form`. Raises SignedOut and CsrfInvalid. Nothing is cached.
+    HTML form, whose fields `form_of` then has. Raises SignedOut and, like any error of ours where no
+    person reads the answer, CsrfInvalid; a person gets a page instead. Nothing is cached.
     """
 
     async def endpoint(request: Request) -> Response:
         visitor = await visitor_of(request)
-        if request.method not in _SAFE:
-            await _check_csrf(request, visitor)
-        response = await answer(request, visitor)
+        try:
+            if request.method not in _SAFE:
+                await _check_csrf(request, visitor)
+            response = await answer(request, visitor)
+        except SettleError as error:
+            if not wants_page(request):
+                raise
+            response = await draw_problem(request, visitor, error)
         response.headers["Cache-Control"] = "no-store"
         return response
 
@@ -76,12 +83,17 @@ def drop_cookie(response: Response, settings: Settings, name: str) -> None:
 
 
 async def _check_csrf(request: Request, visitor: Visitor) -> None:
-    given = request.headers.get(CSRF_HEADER)
-    if given is None and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+    form: dict[str, str] = {}
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         form = read_form(await read_body(request))
         request.state.form = form
-        given = form.get(CSRF_FIELD)
-    check_csrf(visitor, given or "")
+    check_csrf(visitor, request.headers.get(CSRF_HEADER) or form.get(CSRF_FIELD) or "")
+
+
+def form_of(request: Request) -> dict[str, str]:
+    """The fields of the HTML form that a writing request came with; empty when it came without one."""
+    form: dict[str, str] = getattr(request.state, "form", {})
+    return form
 
 
 def read_form(body: bytes) -> dict[str, str]:

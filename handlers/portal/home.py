@@ -4,15 +4,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from app.portal.listing import PaymentFilter, list_payments
+from app.portal.overview import read_overview
 from app.portal.sessions import Visitor, sign_out, sign_out_everywhere
 from handlers.portal.access import drop_cookie, signed_in
 from handlers.portal.pages import draw, draw_outside
+from handlers.portal.plots import NARROW, WIDE, plot_days
 from handlers.requests import Json, system_of
 
+# Of the newest payments so many stand on the first page.
+NEWEST_MAX = 6
 
-async def show_home(_request: Request, visitor: Visitor) -> Response:
-    """GET /portal."""
-    return draw("home", visitor)
+
+async def show_overview(request: Request, visitor: Visitor) -> Response:
+    """GET /portal: how the shop does."""
+    system, merchant = system_of(request), visitor.merchant
+    overview = await read_overview(system, merchant.id)
+    newest = await list_payments(system, merchant.id, PaymentFilter(), size=NEWEST_MAX)
+    wide, narrow = (plot_days(overview.month.days, size) for size in (WIDE, NARROW))
+    return await draw(request, visitor, "overview", overview=overview, newest=newest.lines, wide=wide, narrow=narrow)
 
 
 async def tell_session(_request: Request, visitor: Visitor) -> Response:
@@ -40,7 +50,7 @@ def _goodbye(request: Request, sentence: str) -> Response:
 
 
 HOME: list[BaseRoute] = [
-    Route("/portal", signed_in(show_home), methods=["GET"]),
+    Route("/portal", signed_in(show_overview), methods=["GET"]),
     Route("/portal/sign-out", signed_in(leave), methods=["POST"]),
     Route("/portal/sign-out-everywhere", signed_in(leave_everywhere), methods=["POST"]),
     Route("/portal/api/session", signed_in(tell_session), methods=["GET"]),

@@ -1,5 +1,7 @@
 """How the portal's pages are drawn. A page is a template in templates/portal that extends base.html there."""
 
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -7,19 +9,111 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from app.errors import SettleError
+from app.money import format_amount, format_usdc
+from app.portal.attention import count_attention
 from app.portal.sessions import SignedOut, Visitor
+from app.portal.words import describe
+from app.records import Cluster
+from app.settings import Settings
 from handlers.checkout_page import static_version
 from handlers.requests import answer_error, system_of
 
-_templates = Environment(loader=PackageLoader("handlers"), autoescape=True, undefined=StrictUndefined)
+LAMPORTS_PER_SOL = 10**9
+
+# What a page says after something was done, by the word in its address: never text that the address brings along.
+DONE = {
+    "resent": "Shopify is being told once more.",
+    "sent_back": "Noted: the money was sent back.",
+    "settled_elsewhere": "Noted: this is dealt with.",
+    "saved": "Saved.",
+}
 
 
-def draw(name: str, visitor: Visitor, **what: Any) -> HTMLResponse:
-    """A page for who is signed in: templates/portal/NAME.html, which also knows `merchant` and `csrf`."""
+def format_day(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%-d %b %Y}"
+
+
+def format_time(at: datetime) -> str:
+    """A moment for people; the page's script turns it into the reader's own time."""
+    return f"{at.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
+
+
+def format_sol(lamports: int) -> str:
+    return f"{(Decimal(lamports) / LAMPORTS_PER_SOL).quantize(Decimal('0.0001')):,f}"
+
+
+def format_share(share: Decimal) -> str:
+    return f"{(share * 100).quantize(Decimal('0.1')):f} %"
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration of a payment: `4 s`, `2 min 5 s`."""
+    whole = round(seconds)
+    return f"{whole} s" if whole < 120 else f"{whole // 60} min {whole % 60} s"
+
+
+def format_span(span: timedelta) -> str:
+    """How long ago, or how long still, in the one unit that matters."""
+    seconds = max(int(span.total_seconds()), 0)
+    for unit, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= unit:
+            count = seconds // unit
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    return f"{seconds} seconds"
+
+
+def shorten(text: str) -> str:
+    """The beginning and end of an address or signature: enough to compare with another by eye."""
+    return text if len(text) <= 11 else f"{text[:5]}…{text[-5:]}"
+
+
+_templates = Environment(
+    loader=PackageLoader("handlers"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+_templates.filters |= {
+    "day": format_day,
+    "moment": format_time,
+    "sol": format_sol,
+    "share": format_share,
+    "seconds": format_seconds,
+    "span": format_span,
+    "usdc": format_usdc,
+    "short": shorten,
+}
+_templates.globals |= {"amount_of": format_amount, "describe": describe}
+
+
+def explorer_link(settings: Settings, cluster: Cluster, kind: str, text: str) -> str:
+    """Where people look at a transaction (`tx`) or an account (`address`) of this cluster."""
+    pattern = settings.test_explorer_url if cluster is Cluster.test else settings.explorer_url
+    return pattern.replace("{kind}", kind).replace("{id}", text)
+
+
+async def draw(request: Request, visitor: Visitor, name: str, *, status: int = 200, **what: Any) -> HTMLResponse:
+    """A page for who is signed in: templates/portal/NAME.html.
+
+    Beside `what` it knows `merchant`, `csrf`, the time, what needs attention, and what was just done.
+    """
+    system = system_of(request)
     html = _templates.get_template(f"portal/{name}.html").render(
-        merchant=visitor.merchant, csrf=visitor.csrf, static_version=static_version(), **what
+        merchant=visitor.merchant,
+        csrf=visitor.csrf,
+        now=system.clock.now(),
+        path=request.url.path,
+        attention_count=await count_attention(system, visitor.merchant),
+        done=DONE.get(request.query_params.get("done", "")),
+        explorer=lambda cluster, kind, text: explorer_link(system.settings, cluster, kind, text),
+        static_version=static_version(),
+        **what,
     )
-    return HTMLResponse(html)
+    return HTMLResponse(html, status)
+
+
+async def draw_problem(request: Request, visitor: Visitor, error: SettleError) -> HTMLResponse:
+    """An error as a page, for who is signed in."""
+    request.state.reason = error.reason
+    title = "Not found" if error.status == 404 else "That did not work"
+    return await draw(request, visitor, "problem", status=error.status, title=title, sentence=error.message)
 
 
 def draw_outside(request: Request, title: str, sentence: str, status: int) -> HTMLResponse:
@@ -40,8 +134,13 @@ async def answer_signed_out(request: Request, error: SignedOut) -> Response:
 
 async def answer_outside(request: Request, error: SettleError, title: str) -> Response:
     """An error for somebody who is not (yet) signed in: a page for a browser's visit, JSON for everything else."""
-    is_call = request.url.path.startswith("/portal/api/")
-    if is_call or "text/html" not in request.headers.get("accept", ""):
+    if not wants_page(request):
         return await answer_error(request, error)
     request.state.reason = error.reason
     return draw_outside(request, title, error.message, error.status)
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person is there to read a page; programs and the portal's JSON calls are not."""
+    is_call = request.url.path.startswith("/portal/api/")
+    return not is_call and "text/html" in request.headers.get("accept", "")

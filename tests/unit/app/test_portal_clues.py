@@ -17,6 +17,7 @@ PAYMENT = "aZ09_-aZ09_-aZ09_-aZ09"
         (PAYMENT, Kind.payment, PAYMENT),
         (f"https://pay.example/pay/{PAYMENT}", Kind.payment, PAYMENT),
         (f"https://pay.example/portal/payments/{PAYMENT}?from=1", Kind.payment, PAYMENT),
+        (f"/portal/payments/{PAYMENT}", Kind.payment, PAYMENT),
         (f"solana:https://pay.example/transactions/payment/{PAYMENT}", Kind.payment, PAYMENT),
         (f"solana:https%3A%2F%2Fpay.example%2Ftransactions%2Fpayment%2F{PAYMENT}", Kind.payment, PAYMENT),
         ("u0nwmSrNntjIWozmNslK5Tlq", Kind.shopify, "u0nwmSrNntjIWozmNslK5Tlq"),

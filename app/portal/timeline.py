@@ -1,0 +1,181 @@
+"""A payment's story in a merchant's words: events and calls to Shopify in one line of time."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app import events
+from app.money import format_usdc
+from app.portal.history import History
+from app.portal.words import EXCEPTIONS, STATUSES, Tone
+from app.records import Event, PaymentException, PaymentStatus, ShopifyCall
+
+S = PaymentStatus
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Something that happened: a title, what else there is to say, and what it is about on the chain."""
+
+    at: datetime
+    title: str
+    tone: Tone = Tone.quiet
+    text: str | None = None
+    signature: str | None = None
+    wallet: str | None = None
+    # What Shopify answered, as it came.
+    answer: str | None = None
+
+
+_MOVES: dict[str, str] = {
+    S.pending: "The customer came back, and may pay again",
+    S.paid: "Paid: the transaction was verified on the chain",
+    S.completed: "Shopify confirmed the payment",
+    S.rejecting: "The payment is being refused",
+    S.rejected: "Shopify confirmed that the payment is refused",
+    S.expired: "The payment expired",
+    S.superseded: "The order was paid in another attempt",
+    S.stuck: "Settle cannot go on alone",
+}
+_FATES: dict[str, tuple[str, Tone]] = {
+    "landed": ("A transaction landed on the chain", Tone.good),
+    "failed": ("A transaction failed on the chain: no money moved", Tone.warn),
+    "dead": ("A transaction was never sent in time: it can not land any more", Tone.quiet),
+    "live": ("A transaction may land again", Tone.warn),
+}
+_OUTCOMES: dict[str, tuple[str, Tone]] = {
+    "acknowledged": ("confirmed", Tone.good),
+    "retry": ("no confirmation yet, Settle tries again", Tone.warn),
+    "conflict": ("it says that the session has already ended", Tone.warn),
+    "refused": ("refused", Tone.bad),
+}
+MUTATIONS: dict[str, str] = {
+    "paymentSessionResolve": "Told Shopify that the order is paid",
+    "paymentSessionReject": "Told Shopify that the payment is refused",
+    "refundSessionResolve": "Told Shopify that the refund is paid",
+    "refundSessionReject": "Told Shopify that the refund is denied",
+}
+
+
+def tell(story: History) -> list[Moment]:
+    """Everything that happened, the latest first."""
+    moments = [moment_of(event) for event in story.events]
+    moments += [moment_of_call(told.mutation.name, call) for told in story.told for call in told.calls]
+    # The sort keeps the order of what happened at the same moment.
+    moments.sort(key=lambda moment: moment.at)
+    moments.reverse()
+    return moments
+
+
+def moment_of(event: Event) -> Moment:
+    """An event, in words. One of a kind that is not known here is called by its name."""
+    detail: Mapping[str, Any] = event.detail
+    say = _SAYINGS.get(event.kind)
+    if say is None:
+        return Moment(event.at, event.kind.replace("_", " ").capitalize(), signature=detail.get("signature"))
+    return say(event, detail)
+
+
+def moment_of_call(name: str, call: ShopifyCall) -> Moment:
+    """A call to Shopify, in words."""
+    outcome, tone = _OUTCOMES.get(call.outcome, (call.outcome, Tone.quiet))
+    status = f"HTTP {call.http_status}" if call.http_status else "no answer"
+    request = f", Shopify's request {call.shopify_request_id}" if call.shopify_request_id else ""
+    return Moment(
+        call.started_at,
+        f"{MUTATIONS.get(name, name)}: {outcome}",
+        tone,
+        text=f"Try {call.attempt}, {status}{request}",
+        answer=call.answer or None,
+    )
+
+
+def _say_created(event: Event, _detail: Mapping[str, Any]) -> Moment:
+    if event.to_status == S.superseded:
+        return Moment(event.at, "Shopify opened another payment for an order that was already paid")
+    return Moment(event.at, "The customer chose to pay with Settle")
+
+
+def _say_moved(event: Event, detail: Mapping[str, Any]) -> Moment:
+    title = _MOVES.get(event.to_status or "", f"Moved to {event.to_status}")
+    text = detail.get("reason")
+    if event.from_status == S.stuck:
+        title = "Sent to Shopify once more" + (", asked for at the portal" if detail.get("by") == "portal" else "")
+    known = STATUSES.get(S(event.to_status)) if event.to_status in set(S) else None
+    return Moment(
+        event.at, title, known.tone if known else Tone.quiet, text=f"Reason: {text}" if text else None,
+        signature=detail.get("signature"),
+    )  # fmt: skip
+
+
+def _say_quoted(event: Event, detail: Mapping[str, Any]) -> Moment:
+    usdc = detail.get("usdc")
+    return Moment(event.at, "The price was fixed", text=f"{format_usdc(usdc)} USDC" if usdc else None)
+
+
+def _say_issued(event: Event, detail: Mapping[str, Any]) -> Moment:
+    usdc = detail.get("usdc")
+    return Moment(
+        event.at,
+        "A wallet scanned the code and got a transaction to sign",
+        text=f"{format_usdc(usdc)} USDC" if usdc else None,
+        signature=detail.get("signature"),
+        wallet=detail.get("wallet"),
+    )
+
+
+def _say_fate(event: Event, detail: Mapping[str, Any]) -> Moment:
+    fate = str(detail.get("fate"))
+    title, tone = _FATES.get(fate, (fate, Tone.quiet))
+    if fate == "landed":
+        title += ", for good" if detail.get("final") else ", not final yet"
+    error = detail.get("error")
+    return Moment(
+        event.at,
+        title,
+        Tone.bad if fate == "landed" and error else tone,
+        text=f"Error: {error}" if error else None,
+        signature=detail.get("signature"),
+    )
+
+
+def _say_marked(event: Event, detail: Mapping[str, Any]) -> Moment:
+    word = detail.get("exception")
+    known = EXCEPTIONS[PaymentException(word)] if word in set(PaymentException) else None
+    title = known.label if known else str(word)
+    return Moment(
+        event.at, title, known.tone if known else Tone.warn, text=known.sentence if known else None,
+        signature=detail.get("signature"),
+    )  # fmt: skip
+
+
+def _say_attended(event: Event, detail: Mapping[str, Any]) -> Moment:
+    sent_back = detail.get("how") == "sent_back"
+    title = "You noted that the money was sent back" if sent_back else "You noted that this is dealt with"
+    return Moment(event.at, title, text=detail.get("note"), signature=detail.get("signature"))
+
+
+def _say_screened_out(event: Event, detail: Mapping[str, Any]) -> Moment:
+    categories: Sequence[str] = detail.get("categories") or ()
+    text = f"Flagged for: {', '.join(categories)}" if categories else None
+    return Moment(event.at, "The wallet did not pass screening", Tone.warn, text=text, wallet=detail.get("wallet"))
+
+
+def _simply(title: str, tone: Tone = Tone.quiet) -> Callable[[Event, Mapping[str, Any]], Moment]:
+    return lambda event, detail: Moment(event.at, title, tone, signature=detail.get("signature"))
+
+
+_SAYINGS: dict[str, Callable[[Event, Mapping[str, Any]], Moment]] = {
+    events.CREATED: _say_created,
+    events.MOVED: _say_moved,
+    events.QUOTED: _say_quoted,
+    events.ISSUED: _say_issued,
+    events.FATE: _say_fate,
+    events.MARKED: _say_marked,
+    events.ATTENDED: _say_attended,
+    events.SCREENED_OUT: _say_screened_out,
+    events.PINNED: _simply("The order got another account on the chain; nothing changes for the customer"),
+    events.CONFLICT: _simply("Shopify sent the same payment with other content; nothing was changed", Tone.warn),
+    events.DISPUTED: _simply("Shopify says that this payment is closed, and our records that it is open", Tone.warn),
+}
