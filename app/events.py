@@ -19,6 +19,7 @@ PINNED = "pinned"  # its order got another single-use account
 MARKED = "marked"  # the exception changed
 ATTENDED = "attended"  # a person said that its trouble is dealt with, and how
 DISPUTED = "disputed"  # Shopify says that it is closed, our ledger that it is open
+UNINSTALLED = "uninstalled"  # the merchant took the app out of the shop
 INSTALLED = "installed"  # the merchant installed the app again
 ACCESS_LOST = "access_lost"  # Shopify gives no new access token for the shop
 SIGNED_IN = "signed_in"  # a browser of the merchant's was signed in at the portal

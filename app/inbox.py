@@ -19,10 +19,10 @@ from app.system import System
 
 _RECEIVE = """
 WITH stored AS (
-    INSERT INTO inbox_events (source, event_id, topic, shop, cluster, payload, received_at)
-    SELECT $1, event_id, topic, shop, cluster::cluster, payload, $7
-    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[])
-        AS arrived (event_id, topic, shop, cluster, payload)
+    INSERT INTO inbox_events (source, event_id, topic, shop, cluster, payload, received_at, sent_at)
+    SELECT $1, event_id, topic, shop, cluster::cluster, payload, $7, sent_at
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $9::timestamptz[])
+        AS arrived (event_id, topic, shop, cluster, payload, sent_at)
     ON CONFLICT (source, event_id) DO NOTHING RETURNING id
 ), queued AS (
     INSERT INTO jobs (kind, record, record_id, status, attempts, due_at, created_at, updated_at)
@@ -35,14 +35,15 @@ SELECT count(*) AS count, CASE WHEN count(*) > 0 THEN pg_notify($8, '') END FROM
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An event as it came: the sender's id of it, what it calls its kind, the shop or the cluster it is about, and the
-    raw payload."""
+    """An event as it came: the sender's id of it, what it calls its kind, the raw payload, the shop or the cluster it
+    is about, and when it happened by the sender's clock."""
 
     event_id: str
     topic: str
     payload: bytes
     shop: str | None = None
     cluster: Cluster | None = None
+    sent_at: datetime | None = None
 
 
 # Does what an event means, from `processed_at` empty or not: an event may be processed any number of times.
@@ -61,6 +62,7 @@ async def receive(connection: Connection, source: InboxSource, arrivals: Sequenc
         [arrival.payload for arrival in arrivals],
         at,
         CHANNEL,
+        [arrival.sent_at for arrival in arrivals],
     )
     metrics.inbox_events_total.labels(source=source, outcome="new").inc(stored)
     metrics.inbox_events_total.labels(source=source, outcome="known").inc(len(arrivals) - stored)

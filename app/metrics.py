@@ -39,6 +39,7 @@ operational_errors_total = Counter("settle_operational_errors_total", "Expected 
 quota_refusals_total = Counter("settle_quota_refusals_total", "Transactions refused by a limit or budget.", ["limit"])
 reclaims_total = Counter("settle_reclaims_total", "Transactions that take rent back, by fate.", ["outcome"])
 pins_total = Counter("settle_pins_total", "Orders that got another single-use account, by cause.", ["cause"])
+webhooks_total = Counter("settle_webhooks_total", "Shopify's webhooks processed, by topic.", ["topic"])
 token_renewals_total = Counter("settle_token_renewals_total", "Renewals of shops' tokens by outcome.", ["outcome"])
 alarms_total = Counter("settle_alarms_total", "What a person must look at.", ["reason"])
 

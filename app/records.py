@@ -1138,6 +1138,7 @@ class InboxEvent(Record, frozen=True):
         "payload": "bytea",
         "received_at": "timestamp(6) with time zone NOT NULL",
         "processed_at": "timestamp(6) with time zone",
+        "sent_at": "timestamp(6) with time zone",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
 
@@ -1155,6 +1156,8 @@ class InboxEvent(Record, frozen=True):
     received_at: datetime
     # When it was processed; processing it again changes nothing.
     processed_at: datetime | None
+    # When it happened, by the sender's clock: events arrive in any order.
+    sent_at: datetime | None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -1168,6 +1171,7 @@ class InboxEvent(Record, frozen=True):
             row["payload"],
             row["received_at"],
             row["processed_at"],
+            row["sent_at"],
         )
 
 

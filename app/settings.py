@@ -96,6 +96,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     token_keep_days: Annotated[
         int, _meta("A shop's tokens are renewed when its refresh token has fewer days left than this.", ge=1, le=89)
     ] = 60
+    webhook_limit_bytes: Annotated[
+        int, _meta("Largest webhook of Shopify's; one about many orders is long.", ge=1024, le=10_000_000)
+    ] = 262_144
     upkeep_seconds: Annotated[
         int, _meta("How often tokens of quiet shops and what has ended are looked for.", ge=1, le=86_400)
     ] = 300

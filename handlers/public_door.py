@@ -24,6 +24,7 @@ from handlers.portal import PORTAL
 from handlers.portal.pages import answer_signed_out
 from handlers.requests import answer_error
 from handlers.transaction_request import TRANSACTIONS
+from handlers.webhooks import WEBHOOKS
 
 VERSIONED_SECONDS = 31_536_000
 PLAIN_SECONDS = 3_600
@@ -82,8 +83,12 @@ def make_public_door(system: System, feed: PaymentFeed, stop: asyncio.Event) -> 
     ]
     door = Door(
         system,
-        # What wallets get is too small to be worth compressing.
-        [*TRANSACTIONS, Mount("", routes=pages, middleware=[Middleware(GZipMiddleware, minimum_size=1_000)])],
+        [
+            # What wallets and Shopify get is too small to be worth compressing.
+            *TRANSACTIONS,
+            *WEBHOOKS,
+            Mount("", routes=pages, middleware=[Middleware(GZipMiddleware, minimum_size=1_000)]),
+        ],
         headers=security_headers(system.settings),
         error_handlers={PaymentNotFound: answer_unknown, SignedOut: answer_signed_out},
     )

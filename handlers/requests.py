@@ -49,10 +49,13 @@ async def refuse_unknown(_request: Request) -> Response:
     raise PaymentNotFound
 
 
-async def read_body(request: Request) -> bytes:
-    """The whole body. Raises BodyTooLarge or RequestTimeout, without reading more than it must."""
+async def read_body(request: Request, limit: int | None = None) -> bytes:
+    """The whole body, of at most `limit` bytes (default: the doors' own limit).
+
+    Raises BodyTooLarge or RequestTimeout, without reading more than it must.
+    """
     settings = system_of(request).settings
-    limit = settings.body_limit_bytes
+    limit = settings.body_limit_bytes if limit is None else limit
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
         raise BodyTooLarge(limit=limit)

@@ -103,7 +103,7 @@ def _check_scopes(system: System, grant: Grant) -> None:
 
 async def _install(connection: Connection, shop: str, *, at: datetime) -> int:
     """The shop's row: a new one, or the old one with its wallet and its history. Nobody else is at it."""
-    row = await connection.fetchrow("SELECT * FROM merchants WHERE shop = $1 FOR UPDATE", shop)
+    row = await connection.fetchrow("SELECT * FROM merchants WHERE shop = $1 FOR NO KEY UPDATE", shop)
     if row is None:
         merchant_id: int = await connection.fetchval(_ADD, shop, shop.removesuffix(".myshopify.com"), at)
         await events.write_event(

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 from app.inbox import InboxHandler
 from app.jobs.outcomes import Handler
-from app.records import JobKind
+from app.records import InboxSource, JobKind
 from app.shopify.decline_mutations import DECLINE_CAPTURE, DECLINE_VOID
 from app.shopify.payment_mutations import REJECT, RESOLVE
 from app.shopify.refund_mutations import REJECT_REFUND, RESOLVE_REFUND
+from app.shopify.webhooks import process_webhook
 
 HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.payment_resolve: RESOLVE,
@@ -17,5 +18,5 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.capture_reject: DECLINE_CAPTURE,
     JobKind.void_reject: DECLINE_VOID,
     # A new source of events is one line in this mapping.
-    JobKind.inbox_event: InboxHandler({}),
+    JobKind.inbox_event: InboxHandler({InboxSource.shopify: process_webhook}),
 }

@@ -30,7 +30,7 @@ REFRESH_DAYS = 90
 _STORE = """
 UPDATE merchants SET token_sealed = $2, token_expires_at = $3, refresh_sealed = $4, refresh_expires_at = $5,
     scopes = $6, token_lost_at = NULL, updated_at = $7
-WHERE id = $1
+WHERE id = $1 AND uninstalled_at IS NULL
 """
 _LOSE = "UPDATE merchants SET token_lost_at = $2, updated_at = $2 WHERE id = $1 AND token_lost_at IS NULL RETURNING id"
 
@@ -96,7 +96,7 @@ class ShopTokens:
             if now.token_lost_at is not None:
                 # Asked again by the upkeep, now and then, and not by each of the jobs that wait for it.
                 raise TokenUnavailable
-            renewed = await self._renew(connection, now)
+            renewed = await self._renew(connection, now, in_use=True)
         if renewed is None:
             raise TokenUnavailable
         return renewed
@@ -115,7 +115,7 @@ class ShopTokens:
             ends = merchant.refresh_expires_at
             if merchant.token_lost_at is None and ends is not None and ends > until:
                 return
-            renewed = await self._renew(connection, merchant)
+            renewed = await self._renew(connection, merchant, in_use=False)
         if renewed is None:
             raise TokenUnavailable
 
@@ -128,7 +128,7 @@ class ShopTokens:
             yield connection
 
     async def store(self, connection: Connection, merchant_id: int, grant: Grant, *, at: datetime) -> None:
-        """Seal and store what Shopify granted at that time, within the shop's turn."""
+        """Seal and store what Shopify granted at that time, within the shop's turn; not for a shop that has left."""
         seal = self._keyring.seal
         ends = None if grant.expires_in is None else at + timedelta(seconds=grant.expires_in)
         refresh = None if grant.refresh_token is None else seal(grant.refresh_token)
@@ -138,8 +138,8 @@ class ShopTokens:
             _STORE, merchant_id, seal(grant.access_token), ends, refresh, refresh_ends, grant.scope, at
         )
 
-    async def _renew(self, connection: Connection, merchant: Merchant) -> Merchant | None:
-        """None: Shopify refused. Raises TokenUnavailable when it said nothing."""
+    async def _renew(self, connection: Connection, merchant: Merchant, *, in_use: bool) -> Merchant | None:
+        """None: Shopify refused. Raises TokenUnavailable when it said nothing, TokenMissing when the shop has left."""
         at = self._clock.now()
         try:
             if merchant.refresh_sealed is not None:
@@ -151,12 +151,18 @@ class ShopTokens:
             raise TokenUnavailable from error
         except GrantRefused:
             metrics.token_renewals_total.labels(outcome="refused").inc()
-            await self._lose(connection, merchant, at)
+            # One that never ends may be as good as ever, only not for exchange: its use will tell.
+            if in_use or merchant.refresh_sealed is not None:
+                await self._lose(connection, merchant, at)
             return None
         await self.store(connection, merchant.id, grant, at=at)
         metrics.token_renewals_total.labels(outcome="renewed").inc()
         get_logger().info("shop_renewed", shop=merchant.shop, lasting=merchant.refresh_sealed is None)
-        return await self._read(connection, merchant.id)
+        renewed = await self._read(connection, merchant.id)
+        if renewed.token_sealed is None:
+            # Uninstalled meanwhile.
+            raise TokenMissing
+        return renewed
 
     async def _lose(self, connection: Connection, merchant: Merchant, at: datetime) -> None:
         if await connection.fetchval(_LOSE, merchant.id, at) is None:

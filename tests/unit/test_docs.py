@@ -15,9 +15,9 @@ from app.jobs.outcomes import Retry
 from app.records import PaymentException, PaymentStatus, RefundException, RefundStatus
 from app.sandbox.world import Ports, World
 from app.settings import Settings, variable
-from app.shopify.mutation import CONFLICT
+from app.shopify.mutation import CONFLICT, UNINSTALLED
 from chain.reasons import Reason
-from handlers import checkout_page, cli, install, operations, portal, shopify_door, transaction_request
+from handlers import checkout_page, cli, install, operations, portal, shopify_door, transaction_request, webhooks
 from scripts.draw_docs import BLOCKS, find_block, read_enum, read_metrics, read_reasons
 
 ROOT = Path(__file__).parents[2]
@@ -94,8 +94,8 @@ def door_routes(routes: Any, prefix: str = "") -> Iterator[str]:
         elif isinstance(route, Route):
             for method in sorted((route.methods or set()) - {"HEAD"}):
                 # What an id may look like stands behind a colon; a path that takes anything only refuses.
-                if ":path}" not in route.path:
-                    yield f"{method} {prefix}{route.path.replace(':payment}', '}')}"
+                if "{anything:path}" not in route.path:
+                    yield f"{method} {prefix}{re.sub(r':[a-z]+}', '}', route.path)}"
 
 
 def test_every_endpoint_of_the_doors_is_described() -> None:
@@ -107,6 +107,7 @@ def test_every_endpoint_of_the_doors_is_described() -> None:
         *operations.OPERATIONS,
         *install.INSTALL,
         *portal.PORTAL,
+        *webhooks.WEBHOOKS,
     ]
     document = read("docs/api.md")
     assert [endpoint for endpoint in door_routes(routes) if f"`{endpoint}`" not in document] == []
@@ -151,7 +152,7 @@ def test_every_invariant_that_is_checked_is_explained() -> None:
 
 
 def test_every_reason_for_being_stuck_is_explained() -> None:
-    reasons = {Retry("").reason, CONFLICT}
+    reasons = {Retry("").reason, CONFLICT, UNINSTALLED}
     for node in parse(*modules("app")):
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)

@@ -7,7 +7,6 @@ import json
 import re
 import uuid
 from dataclasses import dataclass
-from types import NoneType
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -15,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app.sandbox.calls import read_object
 from app.sandbox.clock import VirtualClock
 from app.sandbox.faults import Faults
 from app.sandbox.store.grants import REFRESH_SECONDS, TOKEN_SECONDS, Grants, Pair, Refused
@@ -65,8 +63,6 @@ class Oauth:
         self._shop = shop
         self.routes: list[BaseRoute] = [
             Route("/sandbox/admin/app", self.open_app, methods=["GET"]),
-            Route("/sandbox/admin/access", self.show_access, methods=["GET"]),
-            Route("/sandbox/admin/revoke", self.revoke, methods=["POST"]),
             Route("/shops/{shop}/admin/oauth/authorize", self.authorize, methods=["GET"]),
         ]
         self.api_routes: list[BaseRoute] = [
@@ -79,18 +75,6 @@ class Oauth:
         if not _SHOP.fullmatch(shop):
             return PlainTextResponse("There is no such shop.", 404)
         return RedirectResponse(f"{self._app.install_url}?{self._sign({'shop': shop})}", 302)
-
-    async def show_access(self, request: Request) -> Response:
-        """Of `?shop=`: {"shop","installed","tokens_given"}."""
-        shop = request.query_params.get("shop", self._shop)
-        installed, given = self._grants.is_installed(shop), self._grants.given(shop)
-        return JSONResponse({"shop": shop, "installed": installed, "tokens_given": given})
-
-    async def revoke(self, request: Request) -> Response:
-        """{"shop"}: Shopify takes none of its access tokens any more, refresh tokens still; 200 {"shop"}."""
-        shop = (await read_object(request, {"shop": (str, NoneType)}))["shop"] or self._shop
-        self._grants.revoke_access(shop)
-        return JSONResponse({"shop": shop})
 
     async def authorize(self, request: Request) -> Response:
         """The consent, which this merchant always gives: 302 back with a code, signed. 400 for what Shopify refuses."""

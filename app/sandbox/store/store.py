@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute
 
 from app.sandbox.clock import VirtualClock
 from app.sandbox.faults import Faults
+from app.sandbox.store.admin import Admin
 from app.sandbox.store.api import Api
 from app.sandbox.store.books import Books
 from app.sandbox.store.checkouts import Checkouts
@@ -20,6 +21,7 @@ from app.sandbox.store.pages import Pages
 from app.sandbox.store.sessions import Sessions
 from app.sandbox.store.switches import KINDS, TARGET
 from app.sandbox.store.throttle import Bucket
+from app.sandbox.store.webhooks import Webhooks
 
 SHOP = "sandbox.myshopify.com"
 SCOPES = frozenset({"write_payment_gateways", "write_payment_sessions"})
@@ -30,8 +32,8 @@ class Store:
 
     `routes` are the shop's pages and the control calls; `api_routes` is the GraphQL endpoint, apart from them so that
     transport faults of target "shopify" can be laid around it alone, and `oauth_routes` the token endpoint, for those
-    of target "oauth". State lives in `data`/store.sqlite3 and grants.sqlite3. `token` is what the app has for this
-    shop, which installed it before this world began; it never ends.
+    of target "oauth". State lives in store.sqlite3, grants.sqlite3 and webhooks.sqlite3 in `data`. `token` is what the
+    app has for this shop, which installed it before this world began; it never ends.
     `public_url` is the origin of these routes, `shopify_door_url` that of the app's door, `tls_dir` what make_tls made.
     """
 
@@ -74,10 +76,12 @@ class Store:
         self._grants.seed(shop, token, ",".join(sorted(scopes)))
         api = Api(faults, Bucket(clock, faults), root, self._grants)
         oauth = Oauth(app, self._grants, clock, faults, shop)
+        self._webhooks = Webhooks(data / "webhooks.sqlite3", app, clock, faults, api_version)
         self.routes: list[BaseRoute] = [
             *Control(self._books, checkouts).routes,
             *FollowUpControl(self._books, follow_ups).routes,
             *oauth.routes,
+            *Admin(self._grants, self._webhooks, shop).routes,
             *Pages(self._books, checkouts).routes,
         ]
         self.api_routes: list[BaseRoute] = api.routes
@@ -86,9 +90,11 @@ class Store:
     async def start(self) -> None:
         """Load the client certificate. Raises OSError or ssl.SSLError when the files of `tls_dir` are not usable."""
         await self._sender.start()
+        await self._webhooks.start()
 
     async def stop(self) -> None:
         """Close the connections to the app; the books stay as they are."""
+        await self._webhooks.stop()
         await self._sender.stop()
         self._books.close()
         self._grants.close()

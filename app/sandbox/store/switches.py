@@ -34,4 +34,13 @@ SENDING = {
     "numeric_amount": "the amount is a JSON number instead of a string",
 }
 
-KINDS = API | READINGS | SENDING
+# How Shopify delivers webhooks.
+WEBHOOKS = {
+    "duplicate_webhook": "every webhook is delivered this many times at once (default 2), with the same id",
+    "drop_webhook_answer": "the app's answer to a webhook is lost, so it is delivered again",
+    "webhook_wrong_hmac": "webhooks are signed with another secret",
+    "webhook_no_hmac": "webhooks are not signed",
+    "webhook_reorder": "a webhook is held back until the next one was delivered",
+}
+
+KINDS = API | READINGS | SENDING | WEBHOOKS

@@ -90,7 +90,7 @@ async def test_a_renewal_that_is_not_committed_is_no_loss(signed_in: Box) -> Non
 
     async def die_before_the_commit() -> None:
         async with tokens.turn(SHOP) as connection:
-            assert await tokens._renew(connection, known) is not None
+            assert await tokens._renew(connection, known, in_use=True) is not None
             raise ProcessLookupError
 
     with pytest.raises(ProcessLookupError):
@@ -179,6 +179,18 @@ async def test_an_exchange_whose_answer_is_lost_is_made_again(box: Box) -> None:
     assert await works(box, await box.house.system.tokens.current(await merchant(box)))
     await Upkeep(box.house.system).look()
     assert (await merchant(box)).token_expires_at is not None
+
+
+async def test_a_token_that_shopify_will_not_exchange_is_used_as_it_is_without_an_alarm(box: Box) -> None:
+    await box.fault("oauth", "refuse")
+    await Upkeep(box.house.system).look()
+    now = await merchant(box)
+    assert (now.token_lost_at, now.token_expires_at) == (None, None)
+    assert await works(box, await box.house.system.tokens.current(now))
+    # Once its use was refused, too, it is lost.
+    with pytest.raises(TokenUnavailable):
+        await box.house.system.tokens.renew(now)
+    assert (await merchant(box)).token_lost_at is not None
 
 
 async def test_a_shop_without_a_token_has_none(box: Box) -> None:

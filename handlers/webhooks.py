@@ -1,0 +1,64 @@
+"""Shopify's webhooks: signature first, then one INSERT, then the answer. What they mean is done by the worker."""
+
+import hashlib
+import re
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from app.errors import RequestInvalid
+from app.inbox import Arrival, receive
+from app.records import InboxSource
+from app.shopify.payloads import read_shop
+from app.shopify.signature import check_signed_body
+from handlers.requests import read_body, system_of
+
+_EVENT_ID = re.compile(r"[!-~]{1,150}")
+_TOPIC = re.compile(r"[a-z_]{1,40}(/[a-z_]{1,40}){1,3}")
+
+
+async def receive_webhook(request: Request) -> Response:
+    """POST /webhooks/shopify/{topic...}: 200 once it is stored, the same for one that was stored before."""
+    system = system_of(request)
+    body = await read_body(request, system.settings.webhook_limit_bytes)
+    check_signed_body(body, _header(request, "Hmac-Sha256"), system.settings.shopify_client_secrets)
+    topic = request.path_params["topic"]
+    if not _TOPIC.fullmatch(topic) or _header(request, "Topic") not in (topic, None):
+        raise RequestInvalid(problem="the topic of the header is not the one of the address")
+    event_id = _header(request, "Webhook-Id") or _name(topic, body)
+    if not _EVENT_ID.fullmatch(event_id):
+        raise RequestInvalid(problem="the webhook's id can not be read")
+    arrival = Arrival(
+        event_id=event_id,
+        topic=topic,
+        payload=body,
+        shop=read_shop(_header(request, "Shop-Domain")),
+        sent_at=_read_time(_header(request, "Triggered-At")),
+    )
+    async with system.database.acquire() as connection:
+        await receive(connection, InboxSource.shopify, [arrival], at=system.clock.now())
+    return Response(status_code=200)
+
+
+def _header(request: Request, name: str) -> str | None:
+    # A newer family of events has the same names without the X.
+    return request.headers.get(f"X-Shopify-{name}") or request.headers.get(f"Shopify-{name}")
+
+
+def _name(topic: str, body: bytes) -> str:
+    """An id for a webhook without one: the same for the same content."""
+    return "content:" + hashlib.sha256(topic.encode() + b"\n" + body).hexdigest()
+
+
+def _read_time(text: str | None) -> datetime | None:
+    """When it happened; None when that can not be read, as it is a help and no condition."""
+    try:
+        time = datetime.fromisoformat(text or "")
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+WEBHOOKS: list[BaseRoute] = [Route("/webhooks/shopify/{topic:path}", receive_webhook, methods=["POST"])]

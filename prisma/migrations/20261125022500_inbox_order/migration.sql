@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "inbox_events" ADD COLUMN     "sent_at" TIMESTAMPTZ(6);
