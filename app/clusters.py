@@ -45,8 +45,8 @@ class ClusterParts:
         await self.node.close()
 
 
-def _make(cluster: Cluster, settings: Settings, rpc_urls: tuple[str, ...], mint: str) -> ClusterParts:
-    fee_payers = load_fee_payers(cluster, settings)
+async def _make(cluster: Cluster, settings: Settings, rpc_urls: tuple[str, ...], mint: str) -> ClusterParts:
+    fee_payers = await load_fee_payers(cluster, settings)
     node = make_pool(cluster, rpc_urls, settings.rpc_timeout_seconds)
     snapshots = SnapshotCache(
         node,
@@ -87,9 +87,9 @@ def make_pool(cluster: Cluster, rpc_urls: tuple[str, ...], timeout_seconds: floa
     return pool
 
 
-def make_clusters(settings: Settings) -> Mapping[Cluster, ClusterParts]:
+async def make_clusters(settings: Settings) -> Mapping[Cluster, ClusterParts]:
     """The live cluster, and the test cluster where it is configured."""
-    clusters = {Cluster.live: _make(Cluster.live, settings, settings.rpc_urls, settings.usdc_mint)}
+    clusters = {Cluster.live: await _make(Cluster.live, settings, settings.rpc_urls, settings.usdc_mint)}
     if settings.test_rpc_urls:
-        clusters[Cluster.test] = _make(Cluster.test, settings, settings.test_rpc_urls, settings.test_usdc_mint)
+        clusters[Cluster.test] = await _make(Cluster.test, settings, settings.test_rpc_urls, settings.test_usdc_mint)
     return clusters

@@ -17,7 +17,7 @@ from app.money import USDC_DECIMALS
 from app.records import Cluster
 from app.settings import Settings, unknown, variable
 from chain.accounts import read_mint_decimals
-from chain.errors import ChainError, NodeError
+from chain.errors import ChainError, FeePayerUnavailable, NodeError
 
 # Less than this pays for about a thousand open payments (rent of each, given back later) and their fees.
 LOW_LAMPORTS = 1_000_000_000
@@ -48,9 +48,12 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield await _check_address(settings, "Screening", settings.trm_url, variable("trm_url"))
     yield await _check_address(settings, "Prices", settings.price_url, variable("price_url"))
     try:
-        clusters = make_clusters(settings)
+        clusters = await make_clusters(settings)
     except (ChainError, SettleError, OSError, ValueError) as error:
-        yield Finding("Solana", str(error), f"Mend {variable('fee_payer')} or {variable('usdc_mint')}.")
+        remedy = f"Mend {variable('fee_payer')} or {variable('usdc_mint')}."
+        if isinstance(error, FeePayerUnavailable):
+            remedy = "Look for the key in AWS KMS; whoever runs Settle needs kms:GetPublicKey and kms:Sign for it."
+        yield Finding("Solana", str(error), remedy)
         return
     for name, parts in clusters.items():
         async for finding in _check_cluster(name, parts):

@@ -15,6 +15,9 @@ from app.settings import Settings, SettingsInvalid, variable
 from chain.errors import FeePayerKeyInvalid
 from chain.fee_payer import FeePayer, KeyFileFeePayer
 
+# How a setting says that the key is in AWS KMS; after it the key's id, ARN or alias.
+KMS_PREFIX = "awskms:"
+
 
 @dataclass(frozen=True)
 class FeePayers:
@@ -43,11 +46,11 @@ class FeePayers:
         return frozenset(key.address for key in self.at_hand) | frozenset(map(Pubkey.from_string, self.leaked))
 
 
-def load_fee_payers(cluster: Cluster, settings: Settings) -> FeePayers:
-    """The fee payers of a cluster. Raises FeePayerKeyInvalid, SettingsInvalid."""
+async def load_fee_payers(cluster: Cluster, settings: Settings) -> FeePayers:
+    """The fee payers of a cluster. Raises FeePayerKeyInvalid, FeePayerUnavailable, SettingsInvalid."""
     prefix = "" if cluster is Cluster.live else "test_"
-    current = load_fee_payer(getattr(settings, f"{prefix}fee_payer"))
-    former = [load_fee_payer(given) for given in getattr(settings, f"{prefix}former_fee_payers")]
+    current = await load_fee_payer(getattr(settings, f"{prefix}fee_payer"), settings)
+    former = [await load_fee_payer(given, settings) for given in getattr(settings, f"{prefix}former_fee_payers")]
     leaked = frozenset(_parse_address(given) for given in settings.leaked_fee_payers)
     if str(current.address) in leaked:
         raise SettingsInvalid(
@@ -56,8 +59,16 @@ def load_fee_payers(cluster: Cluster, settings: Settings) -> FeePayers:
     return FeePayers(current, {str(key.address): key for key in former if key.address != current.address}, leaked)
 
 
-def load_fee_payer(given: str) -> FeePayer:
-    """A fee payer from a file, or from the key itself. Raises FeePayerKeyInvalid, which shows nothing of it."""
+async def load_fee_payer(given: str, settings: Settings) -> FeePayer:
+    """A fee payer from KMS, from a file, or from the key itself.
+
+    Raises FeePayerUnavailable, or FeePayerKeyInvalid, which shows nothing of it.
+    """
+    if given.startswith(KMS_PREFIX):
+        # Imported here: who has the key in a file does not need AWS's library.
+        from app.kms import KmsFeePayer
+
+        return await KmsFeePayer.open(given.removeprefix(KMS_PREFIX), settings.kms_timeout_seconds)
     try:
         is_file = Path(given).is_file()
         return KeyFileFeePayer.load(given) if is_file else KeyFileFeePayer.parse(given)

@@ -138,7 +138,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
     )
     fee_payer: Annotated[
-        str, _meta("File with the fee payer's key (as solana-keygen writes it), or the key itself.", secret=True)
+        str,
+        _meta(
+            "The fee payer: `awskms:` and the id, ARN or alias of a key in AWS KMS; or a file with the key (as "
+            "solana-keygen writes it), or the key itself.",
+            secret=True,
+        ),
     ]
     test_rpc_urls: Annotated[
         tuple[str, ...], _meta("JSON-RPC nodes of the test cluster; empty: test sessions are refused.", secret=True)
@@ -160,6 +165,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[str, ...],
         _meta("Addresses of former fee payers whose key somebody else may have: nothing more is issued with them."),
     ] = ()
+    kms_timeout_seconds: Annotated[
+        int, _meta("Longest AWS KMS may take to sign; it is asked twice at most.", ge=1, le=30)
+    ] = 3
     derivation_secret: Annotated[
         str, _meta("Hex, 32 bytes: makes single-use addresses unguessable.", secret=True, pattern="^[0-9a-f]{64}$")
     ]

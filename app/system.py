@@ -46,7 +46,7 @@ class System:
         """Connect to the database and make the clients; nothing outside is called yet. `on_query`: see Database."""
         clock = make_clock(settings.clock_file)
         # Before the database, so that bad settings leave no connection open.
-        clusters = make_clusters(settings)
+        clusters = await make_clusters(settings)
         database = await Database.connect(
             settings.database_url,
             max_size=settings.database_pool_size,

@@ -313,3 +313,9 @@ class FeePayerKeyInvalid(ChainError):
     """The fee payer's key can not be read. It is a JSON array of 64 bytes, as solana-keygen writes it, or base58."""
 
     reason = Reason.FEE_PAYER_KEY_INVALID
+
+
+class FeePayerUnavailable(ChainError):
+    """The fee payer does not sign: {problem}."""
+
+    reason = Reason.FEE_PAYER_UNAVAILABLE

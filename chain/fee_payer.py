@@ -1,4 +1,4 @@
-"""The fee payer pays for transactions, and its signature is their id. Its key is the only private one in Settle."""
+"""The fee payer pays for transactions, and its signature is their id. Only this module touches a private key."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ class FeePayer(Protocol):
     def address(self) -> Pubkey: ...
 
     async def sign(self, message: bytes) -> Signature:
-        """The Ed25519 signature over the serialized message."""
+        """The Ed25519 signature over the serialized message. Raises FeePayerUnavailable."""
         ...
 
 

@@ -59,3 +59,6 @@ class Reason(StrEnum):
 
     # The fee payer's key can not be read.
     FEE_PAYER_KEY_INVALID = "fee_payer_key_invalid"
+
+    # Whoever keeps the key does not sign now, or signs something else.
+    FEE_PAYER_UNAVAILABLE = "fee_payer_unavailable"

@@ -16,9 +16,10 @@ from app.payments.transfers import plan_of, transfer_of
 from app.records import IssuedTransaction, Merchant, MerchantStatus, Payment, PaymentGroup, PaymentStatus
 from app.system import System
 from chain.addresses import check_wallet, parse_wallet
-from chain.errors import NodeError, OrderAlreadyBeingPaid
+from chain.errors import FeePayerUnavailable, NodeError, OrderAlreadyBeingPaid
+from chain.fee_payer import FeePayer
 from chain.fees import transaction_fee
-from chain.payment_transaction import SIGNATURES, SignedTransaction, issue_transaction
+from chain.payment_transaction import SIGNATURES, SignedTransaction, TransferPlan, issue_transaction
 from chain.preflight import addresses_of, check_accounts
 from chain.programs import BLOCKHASH_LIFE_BLOCKS
 from chain.snapshot import ChainSnapshot
@@ -115,7 +116,7 @@ async def _offer_transaction(
     except NodeError as error:
         raise refusals.ChainUnavailable from error
     plan = plan_of(transfer, payment, case.group, snapshot, system.settings.compute_unit_limit)
-    signed = await issue_transaction(plan, fee_payer)
+    signed = await _sign(plan, fee_payer)
     cost = Cost(
         fee=transaction_fee(SIGNATURES, plan.compute_unit_limit, plan.compute_unit_price), rent=plan.rent_lamports
     )
@@ -169,6 +170,15 @@ async def _check_wallet(system: System, connection: Connection, case: Case, wall
     if await connection.fetchval(_IS_OURS, str(wallet)):
         own.add(wallet)
     check_wallet(wallet, own=own, merchant=Pubkey.from_string(case.payment.merchant_wallet))
+
+
+async def _sign(plan: TransferPlan, fee_payer: FeePayer) -> SignedTransaction:
+    """Raises IssuingPaused when whoever keeps the key does not sign."""
+    try:
+        return await issue_transaction(plan, fee_payer)
+    except FeePayerUnavailable as error:
+        get_logger().error("fee_payer_unavailable", problem=error.message)
+        raise refusals.IssuingPaused from error
 
 
 async def _store(

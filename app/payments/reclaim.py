@@ -21,7 +21,7 @@ from app.logs import get_logger
 from app.records import Fate, Reclaim, Row
 from app.system import System
 from chain.death import Candidate, Life, dead_signatures
-from chain.errors import NodeError
+from chain.errors import FeePayerUnavailable, NodeError
 from chain.fees import transaction_fee
 from chain.node import SignatureStatus
 from chain.payment_transaction import SignedTransaction
@@ -82,7 +82,7 @@ class Reclaimer:
                 try:
                     await self.follow()
                     await self.reclaim()
-                except NodeError as error:
+                except (NodeError, FeePayerUnavailable) as error:
                     get_logger().warning("reclaim_postponed", cluster=self._parts.cluster, problem=error.message)
             try:
                 await asyncio.wait_for(stop.wait(), self._system.settings.reclaim_interval_seconds)
@@ -90,7 +90,10 @@ class Reclaimer:
                 continue
 
     async def reclaim(self) -> int:
-        """Send a reclaim for each full batch that is due; returns how many were sent. Raises NodeError."""
+        """Send a reclaim for each full batch that is due; returns how many were sent.
+
+        Raises NodeError, FeePayerUnavailable.
+        """
         groups = await self._due_groups()
         sent = 0
         for batch in self._make_batches(groups):

@@ -17,6 +17,9 @@ GENERATED = {"app/records.py"}
 SANDBOX_EXCEPTIONS = {("app/sandbox/command.py", "app.embedded_postgres")}
 SANDBOX_USERS = {"handlers/cli.py"}
 
+KEY_MODULE = "chain/fee_payer.py"
+KEY_MAKERS = ("solders.keypair", "nacl.signing", "nacl.bindings", "cryptography.hazmat.primitives.asymmetric", "Crypto")
+
 SQL = re.compile(r"\b(SELECT\b.+\bFROM|INSERT\s+INTO|UPDATE\b.+\bSET|DELETE\s+FROM)\b", re.DOTALL)
 
 
@@ -75,6 +78,12 @@ def sql_literals(tree: ast.Module) -> list[str]:
     return [text for text in texts if SQL.search(text)]
 
 
+def key_users(path: str, tree: ast.Module) -> list[str]:
+    """What a module imports that holds or makes Ed25519 keys."""
+    found = {name for name in imports(path, tree) for maker in KEY_MAKERS if lies_in(name, maker)}
+    return sorted(name.removesuffix(".Keypair") for name in found)
+
+
 def float_calls(tree: ast.Module) -> list[int]:
     """The lines on which a value is turned into a float."""
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
@@ -103,6 +112,13 @@ def test_nothing_is_turned_into_a_float(path: str) -> None:
     assert float_calls(parse(path)) == []
 
 
+@pytest.mark.parametrize("path", [path for path in modules(*LAYERS) if not path.startswith("app/sandbox/")])
+def test_only_the_fee_payers_module_touches_a_private_key_of_the_chain(path: str) -> None:
+    assert key_users(path, parse(path)) == (
+        [] if path != KEY_MODULE else ["nacl.signing.SigningKey", "solders.keypair"]
+    )
+
+
 @pytest.mark.parametrize("path", sorted(set(modules(*LAYERS, "prisma")) - GENERATED))
 def test_no_module_outgrows_a_reader(path: str) -> None:
     assert len((ROOT / path).read_text().splitlines()) <= LINES_MAX
@@ -124,6 +140,19 @@ def test_the_schema_folder_does_not_hide_the_installed_prisma() -> None:
 )
 def test_an_upward_import_is_noticed_wherever_it_hides(path: str, source: str) -> None:
     assert upward_imports(path, ast.parse(source)) != []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from solders.keypair import Keypair",
+        "import nacl.signing",
+        "def sign():\n    from nacl.bindings import crypto_sign",
+        "from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey",
+    ],
+)
+def test_a_second_place_with_a_key_is_noticed(source: str) -> None:
+    assert key_users("app/payments/issuing.py", ast.parse(source)) != []
 
 
 @pytest.mark.parametrize(
