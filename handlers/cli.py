@@ -23,6 +23,7 @@ from app.seeding import seed_merchant
 from app.settings import Settings, example, load
 from app.system import System
 from chain.errors import ChainError
+from handlers.key_commands import keys
 from handlers.serving import serve as serve_doors
 from handlers.working import work
 
@@ -32,6 +33,8 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+cli.add_typer(keys, name="keys")
 
 
 def main() -> None:

@@ -31,3 +31,14 @@ def test_without_its_key_or_with_a_bit_changed_nothing_is_opened() -> None:
         KeyRing([OTHER]).open(sealed)
     with pytest.raises(SealBroken):
         KeyRing([OLD]).open(sealed[:-1] + bytes([sealed[-1] ^ 1]))
+
+
+def test_only_what_is_not_under_the_first_key_is_sealed_anew() -> None:
+    sealed = KeyRing([OLD]).seal("secret")
+    rotated = KeyRing([NEW, OLD])
+    fresh = rotated.reseal(sealed)
+    assert fresh is not None
+    assert KeyRing([NEW]).open(fresh) == "secret"
+    assert rotated.reseal(fresh) is None
+    with pytest.raises(SealBroken):
+        KeyRing([NEW]).reseal(sealed)
