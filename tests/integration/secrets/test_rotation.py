@@ -1,5 +1,6 @@
 """Rotating the keys of secrets at rest: all of them, in batches, in whatever pieces, beside everything else."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -86,7 +87,8 @@ async def test_the_command_tells_its_progress_as_lines_and_fails_when_a_key_is_m
     await fill(database, 3)
     for ring, status in ((NEW, 1), (f"{NEW},{OLD}", 0)):
         settings = make_settings(database_url, tmp_path, token_keys=ring, seed_merchant="")
-        done = subprocess.run(
+        done = await asyncio.to_thread(
+            subprocess.run,
             [sys.executable, "-m", "handlers.cli", "keys", "rotate"],
             env=os.environ | environment_of(settings),
             capture_output=True,
