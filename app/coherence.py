@@ -33,8 +33,8 @@ _QUERIES: tuple[tuple[str, str], ...] = (
     (
         "I2",
         """SELECT record_id AS record, 'acknowledged under ' || count(*) || ' names' AS problem FROM shopify_mutations
-        WHERE acknowledged_at IS NOT NULL AND record IN ('payment', 'refund') GROUP BY record, record_id
-        HAVING count(DISTINCT name) > 1""",
+        WHERE acknowledged_at IS NOT NULL AND record IN ('payment', 'refund')
+            AND name <> 'paymentSessionPending' GROUP BY record, record_id HAVING count(DISTINCT name) > 1""",
     ),
     (
         "I2",
@@ -45,9 +45,17 @@ _QUERIES: tuple[tuple[str, str], ...] = (
         "I2",
         """SELECT p.id AS record, 'its status and what Shopify acknowledged differ' AS problem FROM payments p
         LEFT JOIN shopify_mutations m ON m.record = 'payment' AND m.record_id = p.id AND m.acknowledged_at IS NOT NULL
+            AND m.name <> 'paymentSessionPending'
         WHERE (p.status = 'completed' AND m.name IS DISTINCT FROM 'paymentSessionResolve')
            OR (p.status = 'rejected' AND m.name IS DISTINCT FROM 'paymentSessionReject')
            OR (p.status NOT IN ('completed', 'rejected') AND m.name IS NOT NULL)""",
+    ),
+    (
+        "I2",
+        """SELECT p.id AS record, 'whether it is pending at Shopify and what Shopify acknowledged differ' AS problem
+        FROM payments p LEFT JOIN shopify_mutations m ON m.record = 'payment' AND m.record_id = p.id
+            AND m.name = 'paymentSessionPending'
+        WHERE (p.pended_at IS NULL) <> (m.acknowledged_at IS NULL)""",
     ),
     (
         "I2",

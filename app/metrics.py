@@ -34,6 +34,9 @@ refunds_moved_total = Counter("settle_refunds_moved_total", "Changes of refund s
 declined_sessions_total = Counter(
     "settle_declined_sessions_total", "Capture and void sessions, which are declined, by outcome.", ["kind", "outcome"]
 )
+payments_pended_total = Counter(
+    "settle_payments_pended_total", "Payments of which Shopify was told that finality is far."
+)
 jobs_total = Counter("settle_jobs_total", "Tries of jobs by outcome.", ["kind", "outcome"])
 operational_errors_total = Counter("settle_operational_errors_total", "Expected trouble: counted, not paged.", ["kind"])
 quota_refusals_total = Counter("settle_quota_refusals_total", "Transactions refused by a limit or budget.", ["limit"])

@@ -42,6 +42,18 @@ class MerchantStatus(StrEnum):
 _MERCHANT_STATUS = {member.value: member for member in MerchantStatus}
 
 
+class RejectReason(StrEnum):
+    """Why a payment is rejected; what Shopify calls that depends on the API version (app/shopify/versions.py)."""
+
+    # A wallet that asked for the transaction was flagged.
+    screened_out = "screened_out"
+    # Shopify holds the session as pending, the transaction is gone, and nobody paid again in time.
+    vanished = "vanished"
+
+
+_REJECT_REASON = {member.value: member for member in RejectReason}
+
+
 class Cluster(StrEnum):
     """Which chain a payment runs on. A payment never changes it."""
 
@@ -175,6 +187,8 @@ class JobKind(StrEnum):
     capture_reject = "capture_reject"
     # Send voidSessionReject until Shopify acknowledges it.
     void_reject = "void_reject"
+    # Send paymentSessionPending, while finality is far.
+    payment_pending = "payment_pending"
 
 
 _JOB_KIND = {member.value: member for member in JobKind}
@@ -493,6 +507,8 @@ class Payment(Record, frozen=True):
         "updated_at": "timestamp(6) with time zone NOT NULL",
         "paid_at": "timestamp(6) with time zone",
         "attended_at": "timestamp(6) with time zone",
+        "pended_at": "timestamp(6) with time zone",
+        "reject_reason": "reject_reason",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
 
@@ -546,6 +562,9 @@ class Payment(Record, frozen=True):
     paid_at: datetime | None
     # When a person said that the trouble, `stuck` or the exception, is dealt with outside Shopify.
     attended_at: datetime | None
+    # Since when Shopify holds the session as pending: landed, and finality is far.
+    pended_at: datetime | None
+    reject_reason: RejectReason | None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -583,6 +602,8 @@ class Payment(Record, frozen=True):
             row["updated_at"],
             row["paid_at"],
             row["attended_at"],
+            row["pended_at"],
+            _REJECT_REASON.get(row["reject_reason"]),
         )
 
 
@@ -1178,6 +1199,7 @@ class InboxEvent(Record, frozen=True):
 # Every enum by its name in the database, and every record, in the schema's order.
 ENUMS: dict[str, type[StrEnum]] = {
     "merchant_status": MerchantStatus,
+    "reject_reason": RejectReason,
     "cluster": Cluster,
     "payment_status": PaymentStatus,
     "payment_exception": PaymentException,

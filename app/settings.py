@@ -199,6 +199,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Decimal, _meta("Payments above this many USDC count as paid at `finalized` only.")
     ] = Decimal(200)
 
+    pending_after_seconds: Annotated[
+        int,
+        _meta("Landed and not final for so long: Shopify is told `pending`, and the customer may go; 0: never.", ge=0),
+    ] = 120
+    pending_lifetime_seconds: Annotated[
+        int,
+        _meta("How long Shopify may hold a session as pending; it recommends up to three days.", ge=3_600, le=259_200),
+    ] = 86_400
+
     # Payments
     payment_lifetime_seconds: Annotated[int, _meta("How long a payment waits for its customer.", ge=60)] = 86_400
     expiry_poll_ms: Annotated[int, _meta("How often overdue payments are looked for.", ge=50, le=600_000)] = 30_000

@@ -67,7 +67,7 @@ async def show_page(request: Request) -> Response:
     system, payment_id = system_of(request), request.path_params["payment_id"]
     bind_contextvars(payment_id=payment_id)
     view = await _view(system, payment_id)
-    if view.stage is Stage.done and view.redirect_url:
+    if view.redirect_url:
         # 303, not 301: browsers would keep that for ever.
         return RedirectResponse(view.redirect_url, 303)
     link = payment_link(system, payment_id) if view.stage in PAYABLE else None

@@ -6,7 +6,7 @@ from app.inbox import InboxHandler
 from app.jobs.outcomes import Handler
 from app.records import InboxSource, JobKind
 from app.shopify.decline_mutations import DECLINE_CAPTURE, DECLINE_VOID
-from app.shopify.payment_mutations import REJECT, RESOLVE
+from app.shopify.payment_mutations import PENDING, REJECT, RESOLVE
 from app.shopify.refund_mutations import REJECT_REFUND, RESOLVE_REFUND
 from app.shopify.webhooks import process_webhook
 
@@ -17,6 +17,7 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.refund_reject: REJECT_REFUND,
     JobKind.capture_reject: DECLINE_CAPTURE,
     JobKind.void_reject: DECLINE_VOID,
+    JobKind.payment_pending: PENDING,
     # A new source of events is one line in this mapping.
     JobKind.inbox_event: InboxHandler({InboxSource.shopify: process_webhook}),
 }

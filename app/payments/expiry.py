@@ -1,6 +1,7 @@
 """The end of waiting: a payment nobody paid expires once nothing handed out can land; the customer may come back.
 
-Shopify is not told: a reject would be final there, and an open session costs the merchant nothing.
+Shopify is not told: a reject would be final there, and an open session costs the merchant nothing. One that Shopify
+holds as pending does cost: an order without money. So that one is rejected.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from app.logs import get_logger
 from app.payments import lifecycle, refusals
 from app.payments.issued import has_open_transactions
 from app.payments.issuing import read_case
+from app.payments.rejection import reject_pended
 from app.records import MerchantStatus, Payment, PaymentStatus
 from app.system import System
 from chain.errors import NodeError
@@ -77,6 +79,9 @@ class Expiry:
                 return False
             if landed is not None:
                 await lifecycle.stick(connection, payment_id, "dead_but_landed", at=now, signature=landed)
+                return False
+            if payment.pended_at is not None:
+                await reject_pended(self._system, connection, payment_id)
                 return False
             return await lifecycle.move(connection, payment_id, S.expired, at=now) is not None
 

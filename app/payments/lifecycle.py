@@ -16,7 +16,7 @@ MOVES: dict[PaymentStatus, frozenset[PaymentStatus]] = {
     S.rejected: frozenset(),
     S.expired: frozenset({S.pending, S.paid, S.superseded, S.stuck}),
     S.superseded: frozenset(),
-    S.stuck: frozenset({S.paid, S.completed}),
+    S.stuck: frozenset({S.paid, S.completed, S.rejecting}),
 }
 
 # A payment is born in one of these.
@@ -41,6 +41,7 @@ PAYMENTS = Lifecycle(
             "paid_wallet",
             "paid_at",
             "stuck_reason",
+            "reject_reason",
             "attended_at",
             "exception",
             "expires_at",

@@ -1,4 +1,4 @@
-"""Screened out: the payment issues nothing more, and Shopify is told once nothing that was handed out can land."""
+"""Rejecting: the payment issues nothing more, and Shopify is told once nothing that was handed out can land."""
 
 from app import events
 from app.database import Connection
@@ -6,7 +6,7 @@ from app.jobs import queue
 from app.logs import get_logger
 from app.payments import lifecycle
 from app.payments.issued import has_open_transactions
-from app.records import JobKind, PaymentStatus, RecordKind
+from app.records import JobKind, PaymentStatus, RecordKind, RejectReason
 from app.screening.screener import Verdict
 from app.system import System
 
@@ -25,11 +25,30 @@ async def screen_out(system: System, payment_id: str, wallet: str, verdict: Verd
             categories=list(verdict.categories),
         )
         moved = await lifecycle.move(
-            connection, payment_id, PaymentStatus.rejecting, at=now, only_from=frozenset({PaymentStatus.pending})
+            connection,
+            payment_id,
+            PaymentStatus.rejecting,
+            at=now,
+            only_from=frozenset({PaymentStatus.pending}),
+            reject_reason=RejectReason.screened_out,
         )
         if moved is not None:
             get_logger().warning("wallet_screened_out", wallet=wallet, categories=verdict.categories)
             await reject_when_dead(system, connection, payment_id)
+
+
+async def reject_pended(system: System, connection: Connection, payment_id: str) -> None:
+    """Nobody paid in time what Shopify holds as pending: unlike an open session, that one must be ended."""
+    moved = await lifecycle.move(
+        connection,
+        payment_id,
+        PaymentStatus.rejecting,
+        at=system.clock.now(),
+        only_from=frozenset({PaymentStatus.pending}),
+        reject_reason=RejectReason.vanished,
+    )
+    if moved is not None:
+        await reject_when_dead(system, connection, payment_id)
 
 
 async def reject_when_dead(system: System, connection: Connection, payment_id: str) -> None:

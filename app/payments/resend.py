@@ -1,19 +1,21 @@
-"""Sending again: a stuck payment whose money is there goes back to `paid`, and Shopify is told anew, word for word."""
+"""Sending again: a stuck payment of which Shopify must hear goes back on the ladder, with the same words as before."""
 
 from app.jobs import queue
 from app.payments import lifecycle
 from app.records import JobKind, PaymentStatus, RecordKind
 from app.system import System
 
+# One whose money is there is resolved; one without, that was being rejected when Shopify did not answer, is rejected.
 _STUCK = """
-SELECT id FROM payments WHERE status = 'stuck' AND paid_signature IS NOT NULL AND exception <> 'vanished'
+SELECT id, paid_signature IS NOT NULL AS has_money FROM payments WHERE status = 'stuck' AND exception <> 'vanished'
+    AND (paid_signature IS NOT NULL OR stuck_reason IN ('retries_spent', 'shopify_conflict', 'shopify_refused'))
     AND ($1::text IS NULL OR id = $1)
 ORDER BY updated_at
 """
 
 
 async def resend_stuck(system: System, payment_id: str | None = None, *, by: str = "resend") -> list[str]:
-    """Put one or every stuck payment whose transaction was verified back on the ladder. Returns their ids.
+    """Put one or every stuck payment that Shopify must hear of back on the ladder. Returns their ids.
 
     `by`: who asked for it, for the history.
     """
@@ -22,11 +24,22 @@ async def resend_stuck(system: System, payment_id: str | None = None, *, by: str
         rows = await connection.fetch(_STUCK, payment_id)
     for row in rows:
         now = system.clock.now()
+        to, kind = (
+            (PaymentStatus.paid, JobKind.payment_resolve)
+            if row["has_money"]
+            else (PaymentStatus.rejecting, JobKind.payment_reject)
+        )
         async with system.database.transaction() as connection:
             moved = await lifecycle.move(
-                connection, row["id"], PaymentStatus.paid, at=now, detail={"by": by}, stuck_reason=None
+                connection,
+                row["id"],
+                to,
+                at=now,
+                only_from=frozenset({PaymentStatus.stuck}),
+                detail={"by": by},
+                stuck_reason=None,
             )
             if moved is not None:
-                await queue.enqueue(connection, JobKind.payment_resolve, RecordKind.payment, moved.id, at=now)
+                await queue.enqueue(connection, kind, RecordKind.payment, moved.id, at=now)
                 sent.append(moved.id)
     return sent

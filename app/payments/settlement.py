@@ -9,6 +9,7 @@ from app.money import from_base_units
 from app.payments import lifecycle
 from app.payments.agreement import read_agreed
 from app.payments.issued import set_fate
+from app.payments.pending import alarm_vanished, pend_when_far
 from app.payments.rejection import reject_when_dead
 from app.payments.transfers import expected_of
 from app.records import (
@@ -46,6 +47,7 @@ async def observe(system: System, parts: ClusterParts, issued: IssuedTransaction
         return True
     if not final and required_commitment(system, issued.usdc) == "finalized":
         await _note(system, issued, Fate.landed, status, final=False)
+        await pend_when_far(system, parts, issued)
         return True
     if issued.fate is Fate.landed and issued.error is None and await _is_settled(system, issued):
         await _note(system, issued, Fate.landed, status, final=final)
@@ -96,6 +98,7 @@ async def _failed(system: System, parts: ClusterParts, issued: IssuedTransaction
 
 async def _take_back(system: System, connection: Connection, issued: IssuedTransaction, payment: Payment) -> None:
     """What counted as paid is gone for good: Shopify is not told of it any more, and whoever was must hear of this."""
+    await alarm_vanished(connection, issued, payment, at=system.clock.now())
     if payment.paid_signature != issued.signature or payment.exception is PaymentException.vanished:
         return
     now = system.clock.now()

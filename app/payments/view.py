@@ -81,7 +81,9 @@ async def view_payment(system: System, payment_id: str) -> PaymentView:
             )
     payment = case.payment
     stage = _stage(system, case, {Fate(row["fate"]) for row in fates})
-    redirect_url = payment.redirect_url if stage in (Stage.done, Stage.refused) else winner_url
+    # Shopify knows already, so the customer need not wait for the network here.
+    is_pended = stage is Stage.received and payment.pended_at is not None
+    redirect_url = payment.redirect_url if is_pended or stage in (Stage.done, Stage.refused) else winner_url
     return PaymentView(
         stage=stage,
         message=SENTENCES[stage],
@@ -91,7 +93,7 @@ async def view_payment(system: System, payment_id: str) -> PaymentView:
         amount=format_amount(payment.amount, payment.currency),
         usdc=None if payment.usdc is None or stage is Stage.unpriced else format_usdc(payment.usdc),
         price_expires_at=payment.quote_expires_at,
-        redirect_url=redirect_url if stage is Stage.done else None,
+        redirect_url=redirect_url if is_pended or stage is Stage.done else None,
         back_url=redirect_url or payment.cancel_url,
         test=payment.cluster is Cluster.test,
         status=payment.status,

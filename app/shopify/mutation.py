@@ -57,9 +57,10 @@ class Mutation(ABC):
         """The ladder is spent, or it can never succeed: write that a person must look."""
 
     async def contradict(
-        self, _system: System, connection: Connection, _job: Job, mutation: ShopifyMutation, conflict: Conflict
+        self, system: System, connection: Connection, job: Job, mutation: ShopifyMutation, conflict: Conflict
     ) -> Outcome:
         """Shopify's user error. It does not name its cause, so what we told it before decides."""
+        await self._dispute(system, connection, job, mutation, conflict)
         if await ledger.other_mutation_exists(connection, mutation):
             return Hopeless(CONFLICT)
         # Nothing else was ever sent, so the cause may be that our answer to the session is still on its way.
@@ -142,7 +143,9 @@ class Mutation(ABC):
             case TryAgain(error, retry_after_seconds):
                 return Retry(error, retry_after_seconds)
             case Conflict():
-                await self._dispute(system, connection, job, mutation, reading)
+                get_logger().warning(
+                    "shopify_conflict", mutation=mutation.name, problem=reading.message, code=reading.code
+                )
                 return await self.contradict(system, connection, job, mutation, reading)
             case Refused(error):
                 get_logger().error("shopify_refused", mutation=mutation.name, error=error)
@@ -152,7 +155,6 @@ class Mutation(ABC):
         self, system: System, connection: Connection, job: Job, mutation: ShopifyMutation, conflict: Conflict
     ) -> None:
         """Our ledger disagrees: said once, when it can no longer be that our answer to the session is on its way."""
-        get_logger().warning("shopify_conflict", mutation=mutation.name, problem=conflict.message, code=conflict.code)
         now = system.clock.now()
         patience = timedelta(seconds=system.settings.conflict_patience_seconds)
         if now - mutation.created_at < patience or not await ledger.dispute(connection, mutation, at=now):

@@ -1,14 +1,27 @@
-"""What Shopify is told of a payment: paymentSessionResolve and paymentSessionReject."""
+"""What Shopify is told of a payment: paymentSessionResolve, paymentSessionReject and paymentSessionPending."""
 
 from abc import abstractmethod
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from app.database import Connection
+from app.jobs.outcomes import Done, Outcome, Retry
+from app.logs import get_logger
 from app.payments import lifecycle
 from app.payments.issued import has_open_transactions
-from app.records import Job, Merchant, Payment, PaymentException, PaymentStatus, RecordKind
-from app.shopify.answers import Acknowledged, Wanted
+from app.payments.pending import is_under_way, note_pended
+from app.records import (
+    Job,
+    Merchant,
+    Payment,
+    PaymentException,
+    PaymentStatus,
+    RecordKind,
+    RejectReason,
+    ShopifyMutation,
+)
+from app.shopify import ledger
+from app.shopify.answers import Acknowledged, Conflict, Wanted
 from app.shopify.mutation import Message, Mutation
 from app.shopify.versions import VERSIONS
 from app.system import System
@@ -65,8 +78,15 @@ class Resolve(PaymentMutation):
         return {"id": payment.gid}
 
 
+# For the merchant's eyes, with the order.
+_REJECTIONS = {
+    RejectReason.screened_out: "The wallet used for this payment cannot be accepted. Choose another way to pay.",
+    RejectReason.vanished: "The network undid the transfer before it was final, and nobody paid again in time.",
+}
+
+
 class Reject(PaymentMutation):
-    """The customer's wallet was screened out, and nothing that was handed out can land any more."""
+    """The payment must not go on, and nothing that was handed out can land any more."""
 
     wanted = Wanted("paymentSessionReject", "paymentSession", "REJECTED")
     due_in = PaymentStatus.rejecting
@@ -74,15 +94,54 @@ class Reject(PaymentMutation):
 
     def variables(self, payment: Payment) -> dict[str, Any]:
         version = VERSIONS[payment.api_version]
-        message = "The wallet used for this payment cannot be accepted. Please choose another way to pay."
-        return {
-            "id": payment.gid,
-            "reason": {"code": version.fraud, "merchantMessage": message, **version.reject_extra},
-        }
+        why = payment.reject_reason or RejectReason.screened_out
+        reason = {"code": version.reject_codes[why], "merchantMessage": _REJECTIONS[why], **version.reject_extra}
+        return {"id": payment.gid, "reason": reason}
 
     async def may_send(self, connection: Connection, payment: Payment) -> bool:
         return await super().may_send(connection, payment) and not await has_open_transactions(connection, payment.id)
 
 
+class Pending(Mutation):
+    """The money is there, but not for good yet. A courtesy for the customer: nothing is stuck where it fails."""
+
+    record = RecordKind.payment
+    wanted = Wanted(ledger.PENDING, "paymentSession", "PENDING")
+
+    async def compose(self, system: System, connection: Connection, job: Job) -> Message | None:
+        payment, merchant = await read_parties(connection, job.record_id)
+        if payment.pended_at is not None or not await is_under_way(connection, payment):
+            return None
+        until = system.clock.now() + timedelta(seconds=system.settings.pending_lifetime_seconds)
+        variables = {
+            "id": payment.gid,
+            "pendingExpiresAt": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "reason": "NETWORK_ACTION_REQUIRED",
+        }
+        return Message(merchant, variables, payment.api_version)
+
+    async def conclude(
+        self, _system: System, connection: Connection, job: Job, answer: Acknowledged, *, at: datetime
+    ) -> None:
+        await note_pended(connection, job.record_id, answer.redirect_url, at=at)
+
+    async def contradict(
+        self, _system: System, connection: Connection, job: Job, _mutation: ShopifyMutation, conflict: Conflict
+    ) -> Outcome:
+        payment, _ = await read_parties(connection, job.record_id)
+        if conflict.code in _PENDING_NEVER or not await is_under_way(connection, payment):
+            return Done()
+        return Retry(f"conflict: {conflict.message}"[:300])
+
+    async def give_up(self, _system: System, _connection: Connection, job: Job, reason: str) -> None:
+        get_logger().warning("pending_given_up", payment_id=job.record_id, problem=reason)
+
+
+# With the time fixed at the first attempt these do not pass.
+_PENDING_NEVER = frozenset(
+    {"EXPIRED_PENDING_EXPIRES_AT", "OUT_OF_RANGE_PENDING_EXPIRES_AT", "UNSUPPORTED_PAYMENT_METHOD"}
+)
+
 RESOLVE = Resolve()
 REJECT = Reject()
+PENDING = Pending()

@@ -4,20 +4,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.errors import SettleError
+from app.records import RejectReason
 
 
 @dataclass(frozen=True)
 class Version:
     """What one version says differently from another."""
 
-    # The code of a reject because a wallet was screened out.
-    fraud: str
+    # The code of a reject, by why we do it.
+    reject_codes: Mapping[RejectReason, str]
     # What a reject's reason says beside code and message: who refused, we or the network.
     reject_extra: Mapping[str, str]
 
 
-_FIRST = Version(fraud="RISKY", reject_extra={})
-_SINCE_2026_04 = Version(fraud="FRAUD_SUSPECTED", reject_extra={"source": "PROVIDER"})
+_FIRST = Version(
+    reject_codes={RejectReason.screened_out: "RISKY", RejectReason.vanished: "PROCESSING_ERROR"}, reject_extra={}
+)
+_SINCE_2026_04 = Version(
+    reject_codes={RejectReason.screened_out: "FRAUD_SUSPECTED", RejectReason.vanished: "PROCESSING_ERROR"},
+    reject_extra={"source": "PROVIDER"},
+)
 
 VERSIONS: Mapping[str, Version] = {
     "2026-01": _FIRST,

@@ -83,7 +83,7 @@
     following = !view.ended || view.stage === "review";
     if (following) startStream();
     else stopStream();
-    if (view.stage === "done" && isWeb(view.redirect_url)) leaveSoon(view.redirect_url);
+    if (isWeb(view.redirect_url)) leaveSoon(view.redirect_url);
   }
 
   let leaving = false;

@@ -1,7 +1,5 @@
 """The GraphQL documents: valid in every version we speak, with the variables that our code sends along."""
 
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +7,7 @@ import pytest
 from graphql import parse
 
 import app.shopify
-from app.records import Cluster, Payment, PaymentException, PaymentStatus
+from app.records import Payment, RejectReason
 from app.sandbox.store.graphql import Invalid, prepare
 from app.sandbox.store.schemas import load_schema
 from app.shopify.client import document
@@ -18,7 +16,6 @@ from app.shopify.versions import SUPPORTED
 
 DOCUMENTS = sorted(path.stem for path in (Path(app.shopify.__file__).parent / "mutations").glob("*.graphql"))
 GID = "gid://shopify/{}Session/abc"
-NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 def name_of(file: str) -> str:
@@ -26,16 +23,10 @@ def name_of(file: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
-def payment(version: str) -> Payment:
-    return Payment(
-        id="p" * 22, shopify_id="abc", gid=GID.format("Payment"), merchant_id=1, group_id=1, cluster=Cluster.live,
-        api_version=version, amount=Decimal("12.34"), currency="USD", status=PaymentStatus.paid,
-        exception=PaymentException.none, usdc=12_340_000, rate=Decimal(1), rate_source="par", rate_at=NOW,
-        quote_expires_at=None, merchant_wallet="w", destination="d", mint="m", memo="memo", reference="r",
-        cancel_url="https://shop.example/cancel", locale=None, redirect_url=None, paid_signature=None,
-        paid_wallet=None, paid_at=None, stuck_reason=None, attended_at=None, proposed_at=None, expires_at=NOW,
-        created_at=NOW, updated_at=NOW,
-    )  # fmt: skip
+def payment(version: str, reason: RejectReason | None = RejectReason.screened_out) -> Payment:
+    """What a mutation reads of a payment; the rest is empty."""
+    read = {"gid": GID.format("Payment"), "api_version": version, "reject_reason": reason}
+    return Payment(**dict.fromkeys(Payment.COLUMNS) | read)
 
 
 def variables(mutation: str, version: str) -> dict[str, Any]:
@@ -84,6 +75,12 @@ def test_a_document_and_its_variables_fit_the_schema_of_every_version(file: str,
 @pytest.mark.parametrize(("version", "code"), [("2026-01", "RISKY"), *((v, "FRAUD_SUSPECTED") for v in SUPPORTED[1:])])
 def test_a_screened_out_wallet_is_rejected_with_the_reason_of_the_version(version: str, code: str) -> None:
     assert REJECT.variables(payment(version))["reason"]["code"] == code
+
+
+@pytest.mark.parametrize("version", SUPPORTED)
+@pytest.mark.parametrize("reason", list(RejectReason))
+def test_every_reason_to_reject_has_a_code_in_every_version(version: str, reason: RejectReason) -> None:
+    prepare(load_schema(version), document("paymentSessionReject"), REJECT.variables(payment(version, reason)))
 
 
 def test_a_later_versions_reason_does_not_fit_the_first() -> None:
