@@ -4,12 +4,11 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import uvloop
 
 from app.clock import make_clock
 from app.coherence import check_chain, check_records
@@ -23,7 +22,9 @@ from app.seeding import seed_merchant
 from app.settings import Settings, example, load
 from app.system import System
 from chain.errors import ChainError
+from handlers.fee_commands import fee_payers, fees
 from handlers.key_commands import keys
+from handlers.running import run, run_with_system
 from handlers.serving import serve as serve_doors
 from handlers.working import work
 
@@ -35,6 +36,8 @@ cli = typer.Typer(
 )
 
 cli.add_typer(keys, name="keys")
+cli.add_typer(fee_payers, name="fee-payers")
+cli.command()(fees)
 
 
 def main() -> None:
@@ -44,11 +47,6 @@ def main() -> None:
     except (SettleError, ChainError) as error:
         typer.echo(f"settle: {error}", err=True)
         sys.exit(1)
-
-
-def _run(task: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(task())
 
 
 async def _until_stopped(settings: Settings, part: Callable[[System, asyncio.Event], Awaitable[None]]) -> None:
@@ -69,14 +67,14 @@ async def _until_stopped(settings: Settings, part: Callable[[System, asyncio.Eve
 def serve() -> None:
     """Serve both doors: the public one and Shopify's, with mutual TLS."""
     settings = load()
-    _run(lambda: _until_stopped(settings, serve_doors))
+    run(lambda: _until_stopped(settings, serve_doors))
 
 
 @cli.command()
 def worker() -> None:
     """Run the jobs and watch the chain."""
     settings = load()
-    _run(lambda: _until_stopped(settings, work))
+    run(lambda: _until_stopped(settings, work))
 
 
 @cli.command()
@@ -91,7 +89,7 @@ def migrate() -> None:
             typer.echo("the sandbox's merchant is there")
 
     configure_logs("warning")
-    _run(task)
+    run(task)
 
 
 @cli.command()
@@ -111,7 +109,7 @@ def doctor() -> None:
                 typer.echo(f"PROBLEM  {finding.subject}: {problem}. {finding.remedy}")
 
     configure_logs("error")
-    _run(task)
+    run(task)
     if problems:
         raise typer.Exit(1)
 
@@ -143,7 +141,7 @@ def check(
         typer.echo(f"{violations} violations at {make_clock(settings.clock_file).now():%Y-%m-%d %H:%M:%S} UTC")
 
     configure_logs("error")
-    _run(task)
+    run(task)
     if violations:
         raise typer.Exit(1)
 
@@ -153,18 +151,12 @@ def resend(
     payment: Annotated[str | None, typer.Option(help="Only this payment (its id in the page's address).")] = None,
 ) -> None:
     """Tell Shopify again of stuck payments whose money is there: the same mutation, on a new ladder."""
-    settings = load()
 
-    async def task() -> None:
-        system = await System.open(settings)
-        try:
-            sent = await resend_stuck(system, payment)
-        finally:
-            await system.close()
+    async def task(system: System) -> None:
+        sent = await resend_stuck(system, payment)
         typer.echo("\n".join([*sent, f"{len(sent)} payments sent again"]))
 
-    configure_logs("error")
-    _run(task)
+    run_with_system(task)
 
 
 @cli.command()

@@ -208,7 +208,7 @@ def test_every_command_and_setting_named_in_a_document_exists(path: Path) -> Non
     targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
     assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
     commands = set(get_command(cli.cli).commands)  # type: ignore[attr-defined]  # it is a group
-    assert set(re.findall(r"(?:^|`)settle ([a-z]+)", text, re.MULTILINE)) <= commands
+    assert set(re.findall(r"(?:^|`)settle ([a-z-]+)", text, re.MULTILINE)) <= commands
     settings = {variable(name) for name in Settings.__struct_fields__}
     named = set(re.findall(r"\bSETTLE_[A-Z_]*[A-Z]\b", text)) - OTHER_VARIABLES
     # `SETTLE_TRM_...` stands for a family.

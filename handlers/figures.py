@@ -1,0 +1,38 @@
+"""Figures on the command line: a table for people at a terminal, a line of JSON for each row elsewhere."""
+
+import json
+import sys
+from collections.abc import Sequence
+from decimal import Decimal
+
+import typer
+
+Figure = str | int | Decimal | None
+
+
+def show(rows: Sequence[dict[str, Figure]]) -> None:
+    """Rows with the same names in the same order. Decimals are strings in JSON: a float could not hold them."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            typer.echo(
+                json.dumps({name: str(value) if isinstance(value, Decimal) else value for name, value in row.items()})
+            )
+        return
+    if not rows:
+        typer.echo("nothing yet")
+        return
+    names = list(rows[0])
+    cells = [[name.replace("_", " ") for name in names]] + [[_cell(row[name]) for name in names] for row in rows]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+    is_number = [all(isinstance(row[name], int | Decimal | None) for row in rows) for name in names]
+    for line in cells:
+        fields = zip(line, widths, is_number, strict=True)
+        typer.echo(
+            "  ".join(text.rjust(width) if right else text.ljust(width) for text, width, right in fields).rstrip()
+        )
+
+
+def _cell(value: Figure) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int | Decimal) else value
