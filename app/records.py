@@ -259,6 +259,8 @@ class Merchant(Record, frozen=True):
         "scopes": "text",
         "installed_at": "timestamp(6) with time zone",
         "uninstalled_at": "timestamp(6) with time zone",
+        "support_url": "text",
+        "language": "text",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
 
@@ -289,6 +291,10 @@ class Merchant(Record, frozen=True):
     installed_at: datetime | None
     # When it was uninstalled; empty while it is installed.
     uninstalled_at: datetime | None
+    # Where the shop's customers get help: https or mailto. Shown on the payment's page.
+    support_url: str | None
+    # What customers read whose own language there is none of (BCP 47); empty: English.
+    language: str | None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -309,6 +315,43 @@ class Merchant(Record, frozen=True):
             row["scopes"],
             row["installed_at"],
             row["uninstalled_at"],
+            row["support_url"],
+            row["language"],
+        )
+
+
+class MerchantLogo(Record, frozen=True):
+    """The picture that a shop's customers and their wallets see."""
+
+    TABLE: ClassVar[str] = "merchant_logos"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "merchant_id": "bigint NOT NULL",
+        "digest": "text NOT NULL",
+        "media_type": "text NOT NULL",
+        "content": "bytea NOT NULL",
+        "updated_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    merchant_id: int
+    # SHA-256 of the content, hex: its address, so that a new picture has a new one.
+    digest: str
+    # `image/png` or `image/webp`.
+    media_type: str
+    content: bytes
+    updated_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["merchant_id"],
+            row["digest"],
+            row["media_type"],
+            row["content"],
+            row["updated_at"],
         )
 
 
@@ -1214,6 +1257,7 @@ ENUMS: dict[str, type[StrEnum]] = {
 }
 RECORDS: tuple[type[Record], ...] = (
     Merchant,
+    MerchantLogo,
     PortalSession,
     OauthState,
     PaymentGroup,

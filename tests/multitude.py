@@ -14,10 +14,11 @@ SELECT n, CASE WHEN n % 50 = 1 THEN 'test' ELSE 'live' END::cluster AS cluster,
         ELSE 'paid' END::payment_status AS status,
     CASE WHEN n % 4000 = 3 THEN 'late' WHEN n % 10000 = 89 THEN 'duplicate' WHEN n % 20000 = 11 THEN 'vanished'
         ELSE 'none' END::payment_exception AS exception,
-    -- Digests in the letters of base58: spread like real ones, and the same in every run. Wallets buy in several shops.
+    -- Digests in the letters of base58: spread like real ones, and the same in every run. A wallet buys three times in
+    -- each shop.
     substr(md5($1 || 'payment' || n), 1, 22) AS payment,
     translate(substr(md5($1 || n) || md5(n || $1) || md5('signature' || n || $1), 1, 88), '0', 'z') AS signature,
-    translate(substr(md5('wallet' || n % 5000) || md5('w' || n % 5000), 1, 44), '0', 'z') AS wallet,
+    translate(substr(md5('wallet' || n / 3) || md5('w' || n / 3), 1, 44), '0', 'z') AS wallet,
     (n % 4999 + 100) / 100.0 AS amount, $3::timestamptz - n * $4::interval AS at
 FROM generate_series(0, $2::int - 1) AS n
 """

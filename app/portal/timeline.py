@@ -9,7 +9,7 @@ from app import events
 from app.money import format_usdc
 from app.portal.history import History
 from app.portal.words import EXCEPTIONS, STATUSES, Tone
-from app.records import Event, PaymentException, PaymentStatus, ShopifyCall
+from app.records import Event, PaymentException, PaymentStatus, RecordKind, ShopifyCall
 
 S = PaymentStatus
 
@@ -98,6 +98,12 @@ def _say_created(event: Event, _detail: Mapping[str, Any]) -> Moment:
 
 
 def _say_moved(event: Event, detail: Mapping[str, Any]) -> Moment:
+    if event.record is RecordKind.merchant:
+        ways = {"active": "Settle began to take payments", "inactive": "Settle stopped taking payments"}
+        because = detail.get("because")
+        return Moment(
+            event.at, ways.get(event.to_status or "", "Moved"), text=f"Because: {because}" if because else None
+        )
     title = _MOVES.get(event.to_status or "", f"Moved to {event.to_status}")
     text = detail.get("reason")
     if event.from_status == S.stuck:
@@ -162,6 +168,24 @@ def _say_screened_out(event: Event, detail: Mapping[str, Any]) -> Moment:
     return Moment(event.at, "The wallet did not pass screening", Tone.warn, text=text, wallet=detail.get("wallet"))
 
 
+FIELDS: dict[str, str] = {
+    "display_name": "The shop's name",
+    "support_url": "Where customers get help",
+    "logo": "The logo",
+    "wallet": "The payout wallet",
+    "language": "The language of last resort",
+}
+
+
+def _say_changed(event: Event, detail: Mapping[str, Any]) -> Moment:
+    name = FIELDS.get(str(detail.get("field")), str(detail.get("field")))
+    before, after = detail.get("before"), detail.get("after")
+    title = f"{name} was {'changed' if after else 'removed'}"
+    said = [f"from {before}" if before else "", f"to {after}" if after else ""]
+    by = ", at the portal" if detail.get("by") == "portal" else ""
+    return Moment(event.at, title + by, text=" ".join(filter(None, said)) or None)
+
+
 def _simply(title: str, tone: Tone = Tone.quiet) -> Callable[[Event, Mapping[str, Any]], Moment]:
     return lambda event, detail: Moment(event.at, title, tone, signature=detail.get("signature"))
 
@@ -174,6 +198,11 @@ _SAYINGS: dict[str, Callable[[Event, Mapping[str, Any]], Moment]] = {
     events.FATE: _say_fate,
     events.MARKED: _say_marked,
     events.ATTENDED: _say_attended,
+    events.CHANGED: _say_changed,
+    events.INSTALLED: _simply("Settle was installed in Shopify"),
+    events.ACCESS_LOST: _simply("Shopify took Settle's access away: open Settle from the admin to renew it", Tone.bad),
+    events.REFUSED: _simply("Shopify asked for something that cannot be done, and was told why", Tone.warn),
+    events.SIGNED_IN: _simply("Somebody signed in from Shopify's admin"),
     events.SCREENED_OUT: _say_screened_out,
     events.PINNED: _simply("The order got another account on the chain; nothing changes for the customer"),
     events.CONFLICT: _simply("Shopify sent the same payment with other content; nothing was changed", Tone.warn),

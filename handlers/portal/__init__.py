@@ -4,6 +4,7 @@ from starlette.routing import BaseRoute
 
 from handlers.portal.home import HOME
 from handlers.portal.payments import PAYMENTS
+from handlers.portal.settings import SETTINGS
 from handlers.portal.trouble import TROUBLE
 
-PORTAL: list[BaseRoute] = [*HOME, *PAYMENTS, *TROUBLE]
+PORTAL: list[BaseRoute] = [*HOME, *PAYMENTS, *TROUBLE, *SETTINGS]

@@ -18,6 +18,26 @@
   announcer.setAttribute("role", "status");
   document.body.append(announcer);
 
+  const logo = document.getElementById("logo");
+  logo?.addEventListener("change", async () => {
+    const form = document.getElementById("logo-form"), problem = document.getElementById("logo-problem");
+    const file = logo.files[0];
+    problem.textContent = "";
+    if (!file) return;
+    if (file.size > Number(form.dataset.max)) {
+      problem.textContent = "This picture is too large.";
+      return;
+    }
+    try {
+      const headers = { "X-CSRF-Token": form.dataset.csrf, "Content-Type": file.type };
+      const answer = await fetch("/portal/api/logo", { method: "PUT", headers, body: file });
+      if (answer.ok) location.assign("/portal/settings?done=saved");
+      else problem.textContent = (await answer.json()).message;
+    } catch {
+      problem.textContent = "The picture could not be sent. Please try again.";
+    }
+  });
+
   document.addEventListener("click", async (event) => {
     const button = event.target instanceof Element ? event.target.closest("[data-copy]") : null;
     if (!button) return;

@@ -1,4 +1,4 @@
-"""`make bench`: measure, and print one table. Arguments choose from: building door request resolving."""
+"""`make bench`: measure, and print one table. Arguments choose from: building door portal request resolving."""
 
 import asyncio
 import sys
@@ -8,12 +8,14 @@ from app.logs import configure_logs
 from tests.bench.building import measure_building
 from tests.bench.door import measure_door
 from tests.bench.figures import Figure, render
+from tests.bench.portal import measure_portal
 from tests.bench.request import measure_request
 from tests.bench.resolving import measure_resolving
 
 MEASUREMENTS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "building": measure_building,
     "door": measure_door,
+    "portal": measure_portal,
     "request": measure_request,
     "resolving": measure_resolving,
 }
