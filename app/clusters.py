@@ -1,5 +1,6 @@
 """The chains we work on: for each cluster its nodes, mint, fee payers and cached chain state."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -35,6 +36,8 @@ class ClusterParts:
     node: Pool
     snapshots: SnapshotCache
     purse: Purse = field(default_factory=Purse)
+    # Set when something of this cluster is to be looked at before the watcher's next poll.
+    hinted: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def fee_payer(self) -> FeePayer:

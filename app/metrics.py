@@ -16,6 +16,9 @@ node_well = Gauge("settle_node_well", "Whether a Solana node is well, as this pr
 landings_read_total = Counter(
     "settle_landings_read_total", "What landed, read back: what the nodes say taken together.", ["accord"]
 )
+sightings_total = Counter(
+    "settle_sightings_total", "Transactions of ours that landed, by the watcher that saw them first.", ["watcher"]
+)
 settles_postponed_total = Counter(
     "settle_settles_postponed_total", "Looks at a transaction that landed after which it must be looked at again."
 )

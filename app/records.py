@@ -170,6 +170,24 @@ class Fate(StrEnum):
 _FATE = {member.value: member for member in Fate}
 
 
+class WatchKind(StrEnum):
+    """Which of the watchers saw a transaction of ours on the chain first (app/payments/watcher.py)."""
+
+    # A node was asked for it.
+    polling = "polling"
+    # A node's websocket named it.
+    websocket = "websocket"
+    # Helius' webhook named it.
+    webhook = "webhook"
+    # It stood in its fee payer's history.
+    sweep = "sweep"
+    # It was looked for at the end of its life, and found.
+    last_look = "last_look"
+
+
+_WATCH_KIND = {member.value: member for member in WatchKind}
+
+
 class JobKind(StrEnum):
     """What a job does."""
 
@@ -816,6 +834,7 @@ class IssuedTransaction(Record, frozen=True):
         "network_address": "text",
         "fee_lamports": "bigint NOT NULL",
         "rent_lamports": "bigint NOT NULL",
+        "seen_by": "watch_kind",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
 
@@ -856,6 +875,8 @@ class IssuedTransaction(Record, frozen=True):
     fee_lamports: int
     # What it locks in the single-use account when it lands.
     rent_lamports: int
+    # Who saw it on the chain first, or says so; from then on it is followed until its fate is final.
+    seen_by: WatchKind | None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -884,6 +905,7 @@ class IssuedTransaction(Record, frozen=True):
             row["network_address"],
             row["fee_lamports"],
             row["rent_lamports"],
+            _WATCH_KIND.get(row["seen_by"]),
         )
 
 
@@ -1250,6 +1272,7 @@ ENUMS: dict[str, type[StrEnum]] = {
     "refund_exception": RefundException,
     "declined_kind": DeclinedKind,
     "fate": Fate,
+    "watch_kind": WatchKind,
     "job_kind": JobKind,
     "job_status": JobStatus,
     "record_kind": RecordKind,

@@ -12,6 +12,8 @@ from msgspec import Meta, Struct
 from app.errors import SettleError
 
 PREFIX = "SETTLE_"
+# What anybody may try needs to be hard to guess.
+HELIUS_AUTHORIZATION_CHARS = 16
 
 
 class SettingsInvalid(SettleError):
@@ -97,8 +99,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int, _meta("A shop's tokens are renewed when its refresh token has fewer days left than this.", ge=1, le=89)
     ] = 60
     webhook_limit_bytes: Annotated[
-        int, _meta("Largest webhook of Shopify's; one about many orders is long.", ge=1024, le=10_000_000)
-    ] = 262_144
+        int, _meta("Largest webhook, of Shopify's or of Helius'.", ge=1024, le=10_000_000)
+    ] = 1_000_000
     upkeep_seconds: Annotated[
         int, _meta("How often tokens of quiet shops and what has ended are looked for.", ge=1, le=86_400)
     ] = 300
@@ -186,6 +188,27 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     compute_unit_price_max: Annotated[int, _meta("Highest priority fee, in micro-lamports a compute unit.", ge=0)] = (
         100_000
     )
+    watch_polling: Annotated[
+        bool,
+        _meta(
+            "Ask nodes for issued signatures again and again. Off, to save calls: what no other watcher names is asked "
+            "for when its blockhash has run out."
+        ),
+    ] = True
+    watch_webhook: Annotated[
+        bool, _meta("Take Helius' webhooks, where an authorization is set for them. Off: /webhooks/helius answers 404.")
+    ] = True
+    helius_authorizations: Annotated[
+        tuple[str, ...],
+        _meta(
+            "What Helius sends in `Authorization` with webhooks of the live cluster (its authHeader); several while it "
+            "is changed. Empty: none are taken.",
+            secret=True,
+        ),
+    ] = ()
+    test_helius_authorizations: Annotated[
+        tuple[str, ...], _meta("The same for webhooks of the test cluster; other values.", secret=True)
+    ] = ()
     poll_interval_ms: Annotated[
         int, _meta("How often issued signatures are polled while they are young.", ge=50, le=60_000)
     ] = 1_000
@@ -309,6 +332,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 ipaddress.ip_network(proxy)
             except ValueError as error:
                 raise SettingsInvalid(problem=f"{variable('trusted_proxies')}: {error}") from None
+        known = [*self.helius_authorizations, *self.test_helius_authorizations]
+        if len(set(known)) < len(known) or any(len(one) < HELIUS_AUTHORIZATION_CHARS for one in known):
+            raise SettingsInvalid(
+                problem=f"{variable('helius_authorizations')}: each value has {HELIUS_AUTHORIZATION_CHARS} characters "
+                "or more, and stands for one cluster"
+            )
         if self.test_rpc_urls and not self.test_fee_payer:
             raise SettingsInvalid(problem=f"{variable('test_fee_payer')} is missing for {variable('test_rpc_urls')}")
 

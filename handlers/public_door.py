@@ -18,6 +18,7 @@ from app.settings import Settings
 from app.system import System
 from handlers.checkout_page import PAGES, STATIC, show_problem
 from handlers.frame import Door, RawHeaders
+from handlers.helius_webhook import HELIUS
 from handlers.install import INSTALL
 from handlers.operations import OPERATIONS
 from handlers.portal import PORTAL
@@ -87,6 +88,7 @@ def make_public_door(system: System, feed: PaymentFeed, stop: asyncio.Event) -> 
             # What wallets and Shopify get is too small to be worth compressing.
             *TRANSACTIONS,
             *WEBHOOKS,
+            HELIUS,
             Mount("", routes=pages, middleware=[Middleware(GZipMiddleware, minimum_size=1_000)]),
         ],
         headers=security_headers(system.settings),

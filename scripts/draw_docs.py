@@ -21,7 +21,7 @@ from app.lifecycle import Lifecycle
 from app.payments.lifecycle import PAYMENTS
 from app.records import PaymentException, PaymentStatus, RefundException, RefundStatus
 from app.refunds.lifecycle import REFUNDS
-from app.sandbox import prices, trm
+from app.sandbox import helius, prices, trm
 from app.sandbox.devnet.devnet import CLUSTER_FAULTS
 from app.sandbox.devnet.node import NODE_FAULTS
 from app.sandbox.faults import TRANSPORT
@@ -139,6 +139,7 @@ def draw_faults() -> str:
     targets: Mapping[str, Mapping[str, str]] = {
         "every target": TRANSPORT,
         "`oauth`": oauth.KINDS,
+        "`helius`": helius.KINDS,
         "`prices`": prices.KINDS,
         "`rpc`, `rpc-b`, `rpc-test`": NODE_FAULTS,
         "`rpc`, `rpc-test`": CLUSTER_FAULTS,

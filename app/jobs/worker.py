@@ -12,6 +12,7 @@ from app.jobs import ladder, queue
 from app.jobs.kinds import HANDLERS
 from app.jobs.outcomes import Done, Handler, Hopeless, Later, Outcome, Retry
 from app.logs import bound_contextvars, get_logger
+from app.pauses import pause
 from app.records import Job
 from app.system import System
 
@@ -61,10 +62,7 @@ class Worker:
         return len(jobs)
 
     async def _nap(self, stop: asyncio.Event) -> None:
-        waits = [asyncio.create_task(event.wait()) for event in (self._wake, stop)]
-        await asyncio.wait(waits, timeout=self._nap_seconds, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+        await pause(self._nap_seconds, self._wake, stop)
 
     async def _run(self, job: Job) -> None:
         about = {f"{job.record}_id": job.record_id}

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from app import events
+from app import events, metrics
 from app.database import Connection
 from app.payments.lifecycle import notify_page
 from app.payments.quotas import Cost
@@ -100,12 +100,13 @@ async def set_fate(
     error: str | None = None,
 ) -> bool:
     """Record what became of a transaction, unless that is final already. False: nothing was new."""
-    changed = await connection.fetchval(
+    row = await connection.fetchrow(
         """
         UPDATE issued_transactions SET fate = $2, final = $3, slot = $4, error = $5, updated_at = $6,
-            poll_at = CASE WHEN $3 THEN NULL ELSE poll_at END
+            poll_at = CASE WHEN $3 THEN NULL ELSE poll_at END,
+            seen_by = CASE WHEN $2 = 'dead' THEN seen_by ELSE coalesce(seen_by, 'polling') END
         WHERE id = $1 AND NOT final AND (fate, final, error) IS DISTINCT FROM ($2::fate, $3::boolean, $5::text)
-        RETURNING id
+        RETURNING seen_by
         """,
         issued.id,
         fate,
@@ -114,8 +115,10 @@ async def set_fate(
         error,
         at,
     )
-    if changed is None:
+    if row is None:
         return False
+    if issued.fate is Fate.live and fate is not Fate.dead:
+        metrics.sightings_total.labels(watcher=row["seen_by"]).inc()
     await events.write_event(
         connection,
         RecordKind.payment,

@@ -1,4 +1,8 @@
-"""The watcher: polls the signatures we issued, many per call, while any of them may still change."""
+"""The watcher: looks at the signatures we issued, many per call, while any of them may still change.
+
+Four things make it look: time (polling), and the hints of a websocket, a webhook and the sweep. Each can be switched
+off. Whatever is on, a transaction is looked for once its blockhash has run out: how else would it be known to be dead?
+"""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -11,8 +15,10 @@ from app import metrics
 from app.clusters import ClusterParts
 from app.database import classify_error
 from app.logs import bound_contextvars, get_logger
+from app.pauses import pause
 from app.payments import settlement
-from app.records import IssuedTransaction
+from app.payments.hints import take_hint
+from app.records import IssuedTransaction, WatchKind
 from app.system import System
 from chain.death import Candidate, DeathReport, Life, dead_signatures
 from chain.errors import NodeError
@@ -21,13 +27,23 @@ from chain.pool import Member
 from chain.programs import BLOCKHASH_LIFE_BLOCKS, MAX_STATUSES_PER_CALL
 
 # Each row is one watcher's until its next look, so several workers share the work. Old ones are looked at less often.
+# Where a payment is paid and its transaction only has to become final, nobody waits for it.
 _CLAIM = """
-UPDATE issued_transactions SET poll_at = $1::timestamptz + $2::interval * CASE
-    WHEN created_at > $1 - interval '3 minutes' THEN 1 WHEN created_at > $1 - interval '1 hour' THEN 10 ELSE 60 END
-WHERE id IN (
-    SELECT i.id FROM issued_transactions i JOIN payments p ON p.id = i.payment_id
-    WHERE i.poll_at <= $5 AND p.cluster = $3 ORDER BY i.poll_at LIMIT $4 FOR UPDATE OF i SKIP LOCKED
-) RETURNING *
+UPDATE issued_transactions i SET poll_at = $1::timestamptz + $2::interval * CASE
+    WHEN i.created_at <= $1 - interval '1 hour' THEN 60 WHEN i.created_at <= $1 - interval '3 minutes' THEN 10
+    WHEN due.is_settled THEN 5 ELSE 1 END
+FROM (
+    SELECT o.id, p.paid_signature IS NOT DISTINCT FROM o.signature AS is_settled
+    FROM issued_transactions o JOIN payments p ON p.id = o.payment_id
+    WHERE o.poll_at <= $5 AND p.cluster = $3
+        AND ($6::bigint IS NULL OR o.seen_by IS NOT NULL OR o.last_valid_block_height < $6)
+    ORDER BY o.poll_at LIMIT $4 FOR UPDATE OF o SKIP LOCKED
+) AS due
+WHERE i.id = due.id RETURNING i.*
+"""
+_UNSEEN = """
+SELECT EXISTS (SELECT FROM issued_transactions i JOIN payments p ON p.id = i.payment_id
+    WHERE i.poll_at <= $1 AND p.cluster = $2 AND i.seen_by IS NULL)
 """
 _POSTPONE = "UPDATE issued_transactions SET poll_at = greatest(poll_at, $2) WHERE id = $1 AND NOT final"
 
@@ -38,6 +54,10 @@ AGAIN_MAX = 4
 # So often a payment is looked at again at the usual pace; then the pauses double, up to this many intervals.
 PATIENT_LOOKS = 3
 LONGEST_PAUSE_INTERVALS = 64
+# However fast hints come, so many polls at most are made in one interval: what comes together is looked at together.
+POLLS_PER_INTERVAL_MAX = 10
+# Without polling, the chain's height is asked for in every so many rounds: whose time is over is looked for.
+LAST_LOOK_ROUNDS = 10
 
 
 class Watcher:
@@ -50,18 +70,18 @@ class Watcher:
         self._places = asyncio.Semaphore(SETTLING_MAX)
         self._places_again = asyncio.Semaphore(AGAIN_MAX)
         self._polls = 0
+        self._rounds = 0
         # Looks in vain, by row; and what is under way: a slow answer about one row is not waited for by the others.
         self._postponed: dict[int, int] = {}
         self._under_way: dict[int, asyncio.Task[None]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
+            self._parts.hinted.clear()
             async with self._system.database.operational("watch"):
                 await self.poll()
-            try:
-                await asyncio.wait_for(stop.wait(), self._interval)
-            except TimeoutError:
-                continue
+            await pause(self._interval / POLLS_PER_INTERVAL_MAX, stop)
+            await pause(self._interval * (1 - 1 / POLLS_PER_INTERVAL_MAX), stop, self._parts.hinted)
         await self.finish()
 
     async def poll(self) -> int:
@@ -69,7 +89,8 @@ class Watcher:
         total = 0
         # What this poll has looked at is due again later than it began, so it ends however slow the node is.
         began = self._system.clock.now()
-        while batch := await self._claim(began):
+        over = await self._find_over(began)
+        while batch := await self._claim(began, over):
             total += len(batch)
             await self.look(batch)
             if len(batch) < MAX_STATUSES_PER_CALL:
@@ -101,12 +122,29 @@ class Watcher:
         if missing:
             self._begin(missing, self._bury_dead(missing))
 
-    async def _claim(self, due_at: datetime) -> list[IssuedTransaction]:
+    async def _find_over(self, due_at: datetime) -> int | None:
+        """Without polling: the last valid block heights below which no block takes a transaction any more."""
+        if self._system.settings.watch_polling:
+            return None
+        self._rounds += 1
+        if self._rounds % LAST_LOOK_ROUNDS:
+            return 0
+        async with self._system.database.acquire() as connection:
+            if not await connection.fetchval(_UNSEEN, due_at, self._parts.cluster):
+                return 0
+        try:
+            finalized = await self._parts.node.epoch_info("finalized")
+        except NodeError as error:
+            get_logger().warning("poll_failed", cluster=self._parts.cluster, problem=error.message)
+            return 0
+        return finalized.block_height - self._system.settings.dead_margin_blocks
+
+    async def _claim(self, due_at: datetime, over: int | None) -> list[IssuedTransaction]:
         now = self._system.clock.now()
         # A little less than the interval, so that the next round finds what this one looked at.
-        pause = timedelta(seconds=self._interval * 0.8)
+        gap = timedelta(seconds=self._interval * 0.8)
         async with self._system.database.acquire() as connection:
-            rows = await connection.fetch(_CLAIM, now, pause, self._parts.cluster, MAX_STATUSES_PER_CALL, due_at)
+            rows = await connection.fetch(_CLAIM, now, gap, self._parts.cluster, MAX_STATUSES_PER_CALL, due_at, over)
         return [IssuedTransaction.from_row(row) for row in rows]
 
     def _begin(self, rows: Sequence[IssuedTransaction], work: Coroutine[Any, Any, None]) -> None:
@@ -143,6 +181,9 @@ class Watcher:
                 found.append((issued, status))
             elif all(verdict.life is Life.DEAD for verdict in verdicts):
                 await settlement.bury(self._system, issued)
+        if found:
+            names = [issued.signature for issued, _ in found]
+            await take_hint(self._system, self._parts, names, WatchKind.last_look)
         await asyncio.gather(*(self._observe(issued, status) for issued, status in found))
 
     async def _ask_for_the_dead(self, missing: Sequence[IssuedTransaction]) -> list[DeathReport]:

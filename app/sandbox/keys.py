@@ -11,8 +11,11 @@ from solders.keypair import Keypair
 
 @dataclass(frozen=True)
 class Secrets:
-    """`derivation` and `token_key` are hex of 32 bytes; `shop_token` is Shopify's access token of the demo shop, and
-    `client_id` and `client_secret` are what Shopify gave the app."""
+    """`derivation` and `token_key` are hex of 32 bytes; `shop_token` is Shopify's access token of the demo shop.
+
+    `client_id` and `client_secret` are what Shopify gave the app; `helius` and `test_helius` are what the webhooks of
+    the two clusters have in their Authorization header.
+    """
 
     derivation: str
     token_key: str
@@ -20,6 +23,8 @@ class Secrets:
     shop_token: str
     client_id: str
     client_secret: str
+    helius: str
+    test_helius: str
 
 
 def keep_secrets(path: Path) -> Secrets:
@@ -31,6 +36,8 @@ def keep_secrets(path: Path) -> Secrets:
         shop_token=f"shpat_{secrets.token_hex(16)}",
         client_id=secrets.token_hex(16),
         client_secret=f"shpss_{secrets.token_hex(16)}",
+        helius=secrets.token_hex(16),
+        test_helius=secrets.token_hex(16),
     )
     stored = json.loads(path.read_text()) if path.exists() else {}
     kept = asdict(made) | stored

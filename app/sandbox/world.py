@@ -19,6 +19,7 @@ from app.sandbox.control import Control
 from app.sandbox.devnet import Devnet
 from app.sandbox.environment import encode_json, write_environment
 from app.sandbox.faults import Faults
+from app.sandbox.helius import Helius
 from app.sandbox.keys import keep_keypair, keep_secrets
 from app.sandbox.prices import Prices
 from app.sandbox.store import SCOPES, App, Store
@@ -91,7 +92,15 @@ class World:
             api_version=API_VERSION,
             shop=SHOP,
         )
-        self._parts: list[Part] = [*self._devnets.values(), self._trm, self._prices, self._store]
+        self._helius = Helius(
+            self.clock,
+            self.faults,
+            self._devnets,
+            url=f"{self.app_url}/webhooks/helius",
+            fee_payers={name: str(address) for name, address in self._fee_payers.items()},
+            authorizations={"live": self._secrets.helius, "test": self._secrets.test_helius},
+        )
+        self._parts: list[Part] = [*self._devnets.values(), self._trm, self._prices, self._store, self._helius]
         self.app = self._make_app()
 
     @property
@@ -155,6 +164,8 @@ class World:
             "SETTLE_TEST_RPC_URLS": rpc_test,
             "SETTLE_TEST_USDC_MINT": self._devnets["test"].usdc_mint,
             "SETTLE_TEST_FEE_PAYER": str(self._fee_payer_files["test"]),
+            "SETTLE_HELIUS_AUTHORIZATIONS": self._secrets.helius,
+            "SETTLE_TEST_HELIUS_AUTHORIZATIONS": self._secrets.test_helius,
             "SETTLE_DERIVATION_SECRET": self._secrets.derivation,
             "SETTLE_TOKEN_KEYS": self._secrets.token_key,
             "SETTLE_TRM_URL": f"{self.url}/trm",

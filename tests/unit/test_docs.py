@@ -17,7 +17,17 @@ from app.sandbox.world import Ports, World
 from app.settings import Settings, variable
 from app.shopify.mutation import CONFLICT, UNINSTALLED
 from chain.reasons import Reason
-from handlers import checkout_page, cli, install, operations, portal, shopify_door, transaction_request, webhooks
+from handlers import (
+    checkout_page,
+    cli,
+    helius_webhook,
+    install,
+    operations,
+    portal,
+    shopify_door,
+    transaction_request,
+    webhooks,
+)
 from scripts.draw_docs import BLOCKS, find_block, read_enum, read_metrics, read_reasons
 
 ROOT = Path(__file__).parents[2]
@@ -108,6 +118,7 @@ def test_every_endpoint_of_the_doors_is_described() -> None:
         *install.INSTALL,
         *portal.PORTAL,
         *webhooks.WEBHOOKS,
+        helius_webhook.HELIUS,
     ]
     document = read("docs/api.md")
     assert [endpoint for endpoint in door_routes(routes) if f"`{endpoint}`" not in document] == []
