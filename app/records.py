@@ -279,6 +279,8 @@ class Merchant(Record, frozen=True):
         "uninstalled_at": "timestamp(6) with time zone",
         "support_url": "text",
         "language": "text",
+        "payout_problem": "text",
+        "payout_seen_at": "timestamp(6) with time zone",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
 
@@ -313,6 +315,9 @@ class Merchant(Record, frozen=True):
     support_url: str | None
     # What customers read whose own language there is none of (BCP 47); empty: English.
     language: str | None
+    # Why the payout wallet's USDC account could not receive when it was last looked at (reason code); empty: it could.
+    payout_problem: str | None
+    payout_seen_at: datetime | None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -335,6 +340,8 @@ class Merchant(Record, frozen=True):
             row["uninstalled_at"],
             row["support_url"],
             row["language"],
+            row["payout_problem"],
+            row["payout_seen_at"],
         )
 
 

@@ -21,6 +21,10 @@ class Concern(StrEnum):
 
     # Shopify gives no new access token: the app must be opened once from the admin.
     token_lost = "token_lost"  # noqa: S105  # a word, not a token
+    # The payout wallet's USDC account can not receive: see app/portal/payout.py.
+    payout_missing = "payout_missing"
+    payout_frozen = "payout_frozen"
+    payout_foreign = "payout_foreign"
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,10 @@ async def count_attention(system: System, merchant: Merchant) -> int:
 
 def list_concerns(merchant: Merchant) -> list[Concern]:
     """The trouble of the whole shop, as its record says."""
-    return [Concern.token_lost] if merchant.token_lost_at is not None else []
+    concerns = [Concern.token_lost] if merchant.token_lost_at is not None else []
+    if merchant.payout_problem is not None:
+        concerns.append(Concern(f"payout_{merchant.payout_problem}"))
+    return concerns
 
 
 async def _count(connection: Connection, merchant: Merchant) -> int:

@@ -173,6 +173,7 @@ FIELDS: dict[str, str] = {
     "support_url": "Where customers get help",
     "logo": "The logo",
     "wallet": "The payout wallet",
+    "payout_problem": "What is wrong with the payout account",
     "language": "The language of last resort",
 }
 

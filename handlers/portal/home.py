@@ -1,11 +1,14 @@
 """The portal's first page, and the ways out of it."""
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from app.portal.listing import PaymentFilter, list_payments
 from app.portal.overview import read_overview
+from app.portal.payout import refresh_payout
 from app.portal.sessions import Visitor, sign_out, sign_out_everywhere
 from handlers.portal.access import drop_cookie, signed_in
 from handlers.portal.pages import draw, draw_outside
@@ -18,7 +21,9 @@ NEWEST_MAX = 6
 
 async def show_overview(request: Request, visitor: Visitor) -> Response:
     """GET /portal: how the shop does."""
-    system, merchant = system_of(request), visitor.merchant
+    system = system_of(request)
+    merchant = await refresh_payout(system, visitor.merchant)
+    visitor = replace(visitor, merchant=merchant)
     overview = await read_overview(system, merchant.id)
     newest = await list_payments(system, merchant.id, PaymentFilter(), size=NEWEST_MAX)
     wide, narrow = (plot_days(overview.month.days, size) for size in (WIDE, NARROW))

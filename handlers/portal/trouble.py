@@ -1,5 +1,7 @@
 """What needs a person, and what a person does about it."""
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -7,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 from app.errors import RequestInvalid
 from app.portal import actions
 from app.portal.attention import read_attention
+from app.portal.payout import refresh_payout
 from app.portal.sessions import Visitor
 from handlers.portal.access import form_of, signed_in
 from handlers.portal.pages import draw
@@ -16,7 +19,9 @@ from handlers.requests import system_of
 
 async def show_attention(request: Request, visitor: Visitor) -> Response:
     """GET /portal/attention."""
-    attention = await read_attention(system_of(request), visitor.merchant)
+    system = system_of(request)
+    visitor = replace(visitor, merchant=await refresh_payout(system, visitor.merchant))
+    attention = await read_attention(system, visitor.merchant)
     return await draw(request, visitor, "attention", attention=attention)
 
 

@@ -6,15 +6,20 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from solders.account import Account
+from solders.pubkey import Pubkey
 
 from app.errors import RequestInvalid
 from app.payments import lifecycle
 from app.portal import actions
-from app.portal.attention import count_attention, read_attention
+from app.portal.attention import count_attention, list_concerns, read_attention
 from app.portal.finder import find_payment
 from app.portal.history import NotInShop, read_history
+from app.portal.payout import refresh_payout
 from app.portal.words import EXCEPTIONS, STATUSES, describe
-from app.records import Fate, Merchant, PaymentException, PaymentStatus
+from app.records import Cluster, Fate, Merchant, PaymentException, PaymentStatus
+from chain.addresses import token_account
+from chain.programs import TOKEN_ACCOUNT_FROZEN, TOKEN_ACCOUNT_STATE_OFFSET
 from tests.box import Box, open_box
 from tests.waiting import wait_until
 
@@ -160,6 +165,33 @@ async def test_a_lost_token_concerns_the_whole_shop(box: Box) -> None:
     await box.house.rows("UPDATE merchants SET token_lost_at = now()")
     attention = await read_attention(box.house.system, await merchant_of(box))
     assert (attention.concerns, attention.count) == (["token_lost"], 1)
+
+
+def set_frozen(box: Box, wallet: str, frozen: bool) -> None:
+    """What Circle can do to any account: nothing moves in or out of it."""
+    parts = box.house.system.clusters[Cluster.live]
+    cluster = box.world._devnets["live"].cluster
+    address = token_account(Pubkey.from_string(wallet), parts.mint)
+    account = cluster.bank.read(address)
+    assert account is not None
+    data = bytearray(account.data)
+    data[TOKEN_ACCOUNT_STATE_OFFSET] = TOKEN_ACCOUNT_FROZEN if frozen else 1
+    cluster.put_account(address, Account(account.lamports, bytes(data), account.owner))
+
+
+async def test_a_payout_account_that_is_frozen_or_closed_concerns_the_shop_until_it_is_not(box: Box) -> None:
+    merchant, system = await merchant_of(box), box.house.system
+    merchant = await refresh_payout(system, merchant)
+    assert (merchant.payout_problem, list_concerns(merchant)) == (None, [])
+    for frozen, concern in ((True, "payout_frozen"), (False, None)):
+        set_frozen(box, merchant.wallet or "", frozen)
+        assert (await refresh_payout(system, merchant)).payout_problem == merchant.payout_problem
+        await box.advance(61)
+        merchant = await refresh_payout(system, merchant)
+        assert list_concerns(merchant) == [concern][: concern is not None]
+        assert await count_attention(system, merchant) == (concern is not None)
+    events = await box.house.rows("SELECT detail FROM events WHERE record = 'merchant' ORDER BY id")
+    assert [event["detail"]["after"] for event in events] == ["frozen", None]
 
 
 async def test_the_finder_gives_one_answer_in_plain_words(box: Box) -> None:
