@@ -16,7 +16,7 @@ from chain.errors import NodeError
 from chain.programs import TOKEN_PROGRAM
 
 # A page waits no longer for the chain than a person would for the page.
-PATIENCE_SECONDS = 3
+PATIENCE_SECONDS = 1.5
 # A look is good for so long: who clicks through the portal does not ask the node each time.
 FRESH = timedelta(seconds=60)
 
