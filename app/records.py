@@ -315,7 +315,8 @@ class Merchant(Record, frozen=True):
     support_url: str | None
     # What customers read whose own language there is none of (BCP 47); empty: English.
     language: str | None
-    # Why the payout wallet's USDC account could not receive when it was last looked at (reason code); empty: it could.
+    # Why the payout wallet's USDC account could not receive when it was last looked at (app/portal/payout.py); empty:
+    # it could.
     payout_problem: str | None
     payout_seen_at: datetime | None
 
