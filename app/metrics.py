@@ -13,6 +13,7 @@ node_faults_total = Counter(
     "settle_node_faults_total", "What Solana nodes did wrong, by reason code.", ["cluster", "node", "reason"]
 )
 node_well = Gauge("settle_node_well", "Whether a Solana node is well, as this process sees it.", ["cluster", "node"])
+websocket_open = Gauge("settle_websocket_open", "Whether a worker hears a cluster's websocket.", ["cluster"])
 landings_read_total = Counter(
     "settle_landings_read_total", "What landed, read back: what the nodes say taken together.", ["accord"]
 )

@@ -195,6 +195,17 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "for when its blockhash has run out."
         ),
     ] = True
+    watch_websocket: Annotated[
+        bool,
+        _meta(
+            "Hear by websocket what happens to the fee payers: seconds become moments. Off: for nodes that have none."
+        ),
+    ] = True
+    rpc_websocket_urls: Annotated[
+        tuple[str, ...],
+        _meta("Websockets of the live cluster's nodes; empty: at the addresses of SETTLE_RPC_URLS.", secret=True),
+    ] = ()
+    test_rpc_websocket_urls: Annotated[tuple[str, ...], _meta("The same of the test cluster.", secret=True)] = ()
     watch_webhook: Annotated[
         bool, _meta("Take Helius' webhooks, where an authorization is set for them. Off: /webhooks/helius answers 404.")
     ] = True

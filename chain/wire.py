@@ -80,3 +80,19 @@ class Transaction(_Wire):
     slot: Natural
     transaction: tuple[str, str]
     meta: TransactionMeta
+
+
+class LogsValue(_Wire):
+    signature: str
+
+
+class LogsParams(_Wire):
+    result: WithContext[LogsValue]
+
+
+class LogsMessage(_Wire):
+    """Either a notification, which has `params`, or the answer to a subscription."""
+
+    params: LogsParams | None = None
+    id: int | None = None
+    error: Any = None

@@ -8,6 +8,7 @@ from app.health import watch_balances
 from app.jobs.worker import Worker
 from app.logs import get_logger
 from app.payments.expiry import Expiry
+from app.payments.notices import Notices
 from app.payments.reclaim import Reclaimer
 from app.payments.watcher import Watcher
 from app.system import System
@@ -21,6 +22,7 @@ async def work(system: System, stop: asyncio.Event) -> None:
         start_http_server(system.settings.worker_metrics_port, system.settings.host)
     parts = [Worker(system).run(stop), watch_balances(system, stop), Upkeep(system).run(stop)]
     parts += [Watcher(system, cluster).run(stop) for cluster in system.clusters.values()]
+    parts += [Notices(system, cluster).run(stop) for cluster in system.clusters.values()]
     parts += [Reclaimer(system, cluster).run(stop) for cluster in system.clusters.values()]
     parts += [Expiry(system, cluster).run(stop) for cluster in system.clusters.values()]
     parts += [cluster.node.watch(stop, system.settings.node_check_ms / 1000) for cluster in system.clusters.values()]

@@ -128,8 +128,9 @@ async def open_box(
     database_url: str, folder: Path, *, slot_ms: int = 50, worker: bool = True, **changes: Any
 ) -> AsyncIterator[Box]:
     """Start everything on a migrated database; `changes` are settings by name, with WORLD for the world's origin."""
-    # Webhooks have tests of their own; elsewhere their jobs would be in the way of whoever looks at jobs.
-    changes = {"job_poll_ms": 100, "expiry_poll_ms": 200, "watch_webhook": False, **changes}
+    # Each watcher has tests of its own. Elsewhere there is polling alone, so that the others' jobs and calls are not in
+    # the way of whoever counts jobs, or the strikes of a fault.
+    changes = {"job_poll_ms": 100, "expiry_poll_ms": 200, "watch_webhook": False, "watch_websocket": False, **changes}
     ports = Ports(world=free_port(), app=free_port(), shopify=free_port())
     world = World(folder, ports, slot_ms=slot_ms)
     listener = socket.create_server(("127.0.0.1", ports.world))
