@@ -3,15 +3,18 @@
 from app.jobs import queue
 from app.payments import lifecycle
 from app.records import JobKind, PaymentStatus, RecordKind
+from app.shopify.mutation import CONFLICT, UNINSTALLED
 from app.system import System
 
 # One whose money is there is resolved; one without, that was being rejected when Shopify did not answer, is rejected.
 _STUCK = """
 SELECT id, paid_signature IS NOT NULL AS has_money FROM payments WHERE status = 'stuck' AND exception <> 'vanished'
-    AND (paid_signature IS NOT NULL OR stuck_reason IN ('retries_spent', 'shopify_conflict', 'shopify_refused'))
+    AND (paid_signature IS NOT NULL OR stuck_reason = ANY($2))
     AND ($1::text IS NULL OR id = $1)
 ORDER BY updated_at
 """
+# Why a reject is stuck when Shopify is the cause. Where something landed that must not have, a person decides.
+_REJECTS = ("retries_spent", "shopify_refused", CONFLICT, UNINSTALLED)
 
 
 async def resend_stuck(system: System, payment_id: str | None = None, *, by: str = "resend") -> list[str]:
@@ -21,7 +24,7 @@ async def resend_stuck(system: System, payment_id: str | None = None, *, by: str
     """
     sent = []
     async with system.database.acquire() as connection:
-        rows = await connection.fetch(_STUCK, payment_id)
+        rows = await connection.fetch(_STUCK, payment_id, _REJECTS)
     for row in rows:
         now = system.clock.now()
         to, kind = (

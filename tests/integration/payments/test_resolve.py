@@ -72,19 +72,6 @@ async def test_every_call_is_kept_with_shopifys_request_id_and_answer(box: Box) 
     assert "RESOLVED" in call["answer"]
 
 
-async def test_shopify_away_for_an_hour_is_outlasted(box: Box) -> None:
-    await box.fault("shopify", "status", value=503)
-    checkout = await _pay(box)
-    for tries, seconds in enumerate((6, 11, 31, 46, 62, 123, 306, 735, 2330), start=1):
-        await _tried(box, tries)
-        await box.advance(seconds)
-    await _tried(box, 10)
-    await box.mend()
-    await box.advance(3700)
-    await box.until_status(checkout, "completed")
-    assert applied(await box.at_shopify(checkout)) == [RESOLVE]
-
-
 async def test_when_the_ladder_is_spent_the_payment_is_stuck_with_an_alarm_and_nothing_is_lost(box: Box) -> None:
     await box.fault("shopify", "status", value=503)
     checkout = await _pay(box)
