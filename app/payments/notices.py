@@ -112,11 +112,12 @@ class Notices:
             named, self._named = self._named, set()
             async with self._system.database.operational("notices"):
                 await take_hint(self._system, self._parts, sorted(named), WatchKind.websocket)
-                continue
-            # Kept for when the database answers again.
-            self._named |= named
-            self._arrived.set()
-            await asyncio.sleep(RETRY_SECONDS)
+                named = set()
+            if named:
+                # Kept for when the database answers again.
+                self._named |= named
+                self._arrived.set()
+                await asyncio.sleep(RETRY_SECONDS)
 
     def _note_fault(self, host: str, error: NodeError) -> None:
         cluster = self._parts.cluster
