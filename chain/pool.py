@@ -153,6 +153,10 @@ class Pool(Questions):
         """The node that would be asked now: for questions that one node must answer in a row."""
         return self.in_order()[0]
 
+    def counting(self, alone_seconds: float) -> list[Member]:
+        """The nodes whose word counts, each to be asked by itself: all that are not unwell for so long, or the best."""
+        return [member for member in self.members if member.unwell_seconds < alone_seconds] or [self.chosen]
+
     def in_order(self, turn: int = 0) -> list[Member]:
         """The nodes, the best to ask first; among equals, the one whose turn it is."""
         start = turn % len(self.members)

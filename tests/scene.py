@@ -98,6 +98,11 @@ class Scene:
         self.devnet.advance_slots(300)
         await self.look()
 
+    async def refresh(self) -> None:
+        """Let this process know the newest blockhash. The first fetch may be one that began before."""
+        for _ in range(2):
+            await self.parts.snapshots.refresh()
+
     async def reach_height(self, height: int) -> None:
         """Let slots pass until the finalized block height is this one."""
         now = await self.parts.node.epoch_info("finalized")

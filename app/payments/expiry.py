@@ -86,15 +86,20 @@ class Expiry:
             return await lifecycle.move(connection, payment_id, S.expired, at=now) is not None
 
     async def _look_once_more(self, payment_id: str) -> str | None:
-        """A signature that was called dead and has landed all the same: that must never be, so it is looked for."""
+        """A signature that was called dead and has landed all the same: that must never be, so it is looked for.
+
+        Every node is asked that was not away for long. Raises NodeError when one of them does not answer.
+        """
         async with self._system.database.acquire() as connection:
             signatures: list[str] = [row["signature"] for row in await connection.fetch(_SIGNATURES, payment_id)]
+        nodes = self._parts.node.counting(self._system.settings.node_alone_seconds)
         for start in range(0, len(signatures), MAX_STATUSES_PER_CALL):
             some = signatures[start : start + MAX_STATUSES_PER_CALL]
-            view = await self._parts.node.signature_statuses(some, search_history=True)
-            for signature, status in zip(some, view.statuses, strict=True):
-                if status is not None and status.error is None:
-                    return signature
+            for node in nodes:
+                view = await node.signature_statuses(some, search_history=True)
+                for signature, status in zip(some, view.statuses, strict=True):
+                    if status is not None and status.error is None:
+                        return signature
         return None
 
 

@@ -23,7 +23,6 @@ from app.system import System
 from chain.death import Candidate, DeathReport, Life, dead_signatures
 from chain.errors import NodeError
 from chain.node import SignatureStatus
-from chain.pool import Member
 from chain.programs import BLOCKHASH_LIFE_BLOCKS, MAX_STATUSES_PER_CALL
 
 # Each row is one watcher's until its next look, so several workers share the work. Old ones are looked at less often.
@@ -192,8 +191,7 @@ class Watcher:
             Candidate(issued.signature, issued.last_valid_block_height, issued.blockhash_slot) for issued in missing
         ]
         settings = self._system.settings
-        members = [member for member in self._parts.node.members if member.unwell_seconds < settings.node_alone_seconds]
-        asked: list[Member] = members or [self._parts.node.chosen]
+        asked = self._parts.node.counting(settings.node_alone_seconds)
         return [await dead_signatures(member, candidates, settings.dead_margin_blocks) for member in asked]
 
     async def _observe(self, issued: IssuedTransaction, status: SignatureStatus) -> None:

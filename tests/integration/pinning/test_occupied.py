@@ -67,7 +67,7 @@ async def test_an_address_is_never_left_while_any_session_of_the_order_has_somet
     first = await scene.box.checkout()
     await scene.fetch(first)
     scene.devnet.advance_slots(100)
-    await scene.parts.snapshots.refresh()
+    await scene.refresh()
     second = await scene.box.checkout(group=first["group"])
     await scene.fetch(second)
     await occupy(scene)

@@ -64,7 +64,7 @@ async def test_rent_is_taken_back_at_the_first_finalized_block_past_everything_i
     checkout = await scene.box.checkout()
     paying = await scene.fetch(checkout)
     scene.devnet.advance_slots(20)
-    await scene.parts.snapshots.refresh()
+    await scene.refresh()
     # Another session of the same order got the youngest transaction: its life counts, not the paying one's.
     sibling = await scene.box.checkout(group=checkout["group"])
     later = await scene.fetch(sibling)
