@@ -1,4 +1,4 @@
-"""`make bench`: measure, and print one table. Arguments choose from: building door portal request resolving."""
+"""`make bench`: measure, and print one table. Arguments choose from: building chain door portal request resolving."""
 
 import asyncio
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from app.logs import configure_logs
 from tests.bench.building import measure_building
+from tests.bench.chain import measure_chain
 from tests.bench.door import measure_door
 from tests.bench.figures import Figure, render
 from tests.bench.portal import measure_portal
@@ -14,6 +15,7 @@ from tests.bench.resolving import measure_resolving
 
 MEASUREMENTS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "building": measure_building,
+    "chain": measure_chain,
     "door": measure_door,
     "portal": measure_portal,
     "request": measure_request,
