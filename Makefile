@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-python setup-node run test soak bench lint records docs screenshots constraints clean
+.PHONY: help setup setup-python setup-node run test soak bench lint records docs catalogues screenshots constraints clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ records: setup ## Write app/records.py anew from prisma/schema.prisma
 
 docs: setup ## Draw anew what README.md and docs/ take from the code
 	@.venv/bin/python -m scripts.draw_docs
+
+catalogues: setup ## Bring the languages' catalogues up to date with the sentences in code and templates
+	@.venv/bin/python -m scripts.update_catalogues
 
 screenshots: setup ## Take the pictures of README.md from a sandbox of its own
 	@sh scripts/setup_chromium.sh

@@ -18,6 +18,13 @@ class SettleError(Exception):
         return str(self)
 
 
+class CustomerError(SettleError):
+    """A customer reads the sentence of these, on our page or in a wallet: it says plainly what is wrong and what to do.
+
+    There is one in every language (app/languages).
+    """
+
+
 class RequestInvalid(SettleError):
     """The request can not be read: {problem}."""
 

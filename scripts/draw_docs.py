@@ -107,6 +107,8 @@ def read_reasons() -> list[tuple[str, tuple[str, str, str]]]:
                 importlib.import_module(module.name)
     found = {code: ("door", status, sentence) for code, (status, sentence) in DOOR_REASONS.items()}
     for error in subclasses(SettleError):
+        if not hasattr(error, "reason"):
+            continue
         place = ELSEWHERE.get(error.__module__, "door")
         found[error.reason] = (place, str(error.status) if place == "door" else "", sentence_of(error))
     for problem in subclasses(ChainError):

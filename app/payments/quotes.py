@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from app import events
-from app.errors import SettleError
+from app.errors import CustomerError
 from app.money import to_base_units
 from app.payments.issued import has_open_transactions
 from app.payments.lifecycle import notify_page
@@ -18,8 +18,8 @@ from app.system import System
 USDC_UNITS_MAX = 2**63 - 1
 
 
-class AmountTooLarge(SettleError):
-    """The amount is larger than a payment can be."""
+class AmountTooLarge(CustomerError):
+    """This amount is larger than a payment in USDC can be. Please choose another way to pay at the shop."""
 
     reason = "amount_too_large"
     status = 422

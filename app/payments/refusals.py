@@ -1,108 +1,115 @@
 """Why a customer can not have a transaction: each a sentence for the wallet's screen, saying what to do next."""
 
-from app.errors import SettleError
+from app.errors import CustomerError
 
 
-class PaymentNotFound(SettleError):
+class PaymentNotFound(CustomerError):
     """This payment does not exist. Please go back to the shop and start again."""
 
     reason = "payment_not_found"
     status = 404
 
 
-class OrderAlreadyPaid(SettleError):
+class OrderAlreadyPaid(CustomerError):
     """This order is already paid. You do not need to pay again."""
 
     reason = "order_already_paid"
     status = 409
 
 
-class PaymentRefused(SettleError):
+class PaymentRefused(CustomerError):
     """This payment can no longer be made with USDC. Please go back to the shop and choose another way to pay."""
 
     reason = "payment_refused"
     status = 403
 
 
-class PaymentExpired(SettleError):
+class PaymentExpired(CustomerError):
     """This payment has expired. Please go back to the shop and start again."""
 
     reason = "payment_expired"
     status = 410
 
 
-class PaymentUnderReview(SettleError):
-    """Something about this payment needs a look by the shop. Please do not pay again; contact the shop."""
+class PaymentUnderReview(CustomerError):
+    """The shop has to look at this payment. Please do not pay again; ask the shop about your order."""
 
     reason = "payment_under_review"
     status = 409
 
 
-class MerchantClosed(SettleError):
-    """The shop does not accept USDC right now. Nothing was paid; please go back and choose another way to pay."""
+class MerchantClosed(CustomerError):
+    """The shop does not take USDC any more. Nothing was paid; go back and choose another way to pay."""
 
     reason = "merchant_closed"
     status = 403
 
 
-class WalletScreenedOut(SettleError):
+class WalletScreenedOut(CustomerError):
     """We cannot accept a payment from this wallet. Nothing was paid; please choose another way to pay at the shop."""
 
     reason = "wallet_screened_out"
     status = 403
 
 
-class PriceChanged(SettleError):
+class PriceChanged(CustomerError):
     """The price has expired. Please wait a minute for a new one, then scan the code again."""
 
     reason = "price_expired"
     status = 409
 
 
-class TooManyRequests(SettleError):
+class TooManyRequests(CustomerError):
     """Several wallets are trying to pay this order. Please wait a minute, then try again."""
 
     reason = "too_many_transactions"
     status = 429
 
 
-class PaymentInPreparation(SettleError):
+class PaymentInPreparation(CustomerError):
     """This payment is being prepared anew, nothing was paid. Please wait two minutes, then scan the code again."""
 
     reason = "payment_in_preparation"
     status = 503
 
 
-class WalletQuotaSpent(SettleError):
+class WalletQuotaSpent(CustomerError):
     """This wallet has asked for too many payments that did not go through. Please try another wallet, or tomorrow."""
 
     reason = "wallet_quota_spent"
     status = 429
 
 
-class NetworkQuotaSpent(SettleError):
+class NetworkQuotaSpent(CustomerError):
     """Too many payments were tried from your network and did not go through. Please try again from another one."""
 
     reason = "network_quota_spent"
     status = 429
 
 
-class IssuingPaused(SettleError):
-    """The shop can not take USDC at the moment. Nothing was paid; please try later, or choose another way to pay."""
+class IssuingPaused(CustomerError):
+    """The shop cannot take USDC at the moment. Nothing was paid; please try later, or choose another way to pay."""
 
     reason = "issuing_paused"
     status = 503
 
 
-class ChainUnavailable(SettleError):
+class ChainUnavailable(CustomerError):
     """The Solana network cannot be reached right now. Nothing was paid; please try again in a moment."""
 
     reason = "chain_unavailable"
     status = 503
 
 
-class BlockhashUsed(SettleError):
+class BlockhashUsed(CustomerError):
     """Your last try has only just failed. Please try again in a few seconds."""
 
     reason = "blockhash_used"
     status = 503
+
+
+class NotTaken(CustomerError):
+    """The Solana network did not take the payment. Wait a moment; if nothing happens here, please try again."""
+
+    reason = "transaction_not_taken"
+    status = 409

@@ -5,11 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from app.errors import SettleError
+from app.errors import CustomerError
 
 
-class PriceUnavailable(SettleError):
-    """The exchange rate for {currency} is not available right now; please try again in a moment."""
+class PriceUnavailable(CustomerError):
+    """The exchange rate for {currency} is not available right now. Nothing was paid; please try again in a moment."""
 
     reason = "price_unavailable"
     status = 503

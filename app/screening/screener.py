@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.errors import SettleError
+from app.errors import CustomerError
 
 
-class ScreeningUnavailable(SettleError):
-    """Your wallet can not be checked right now. Nothing was paid; please try again in a moment."""
+class ScreeningUnavailable(CustomerError):
+    """Your wallet cannot be checked right now. Nothing was paid; please try again in a moment."""
 
     reason = "screening_unavailable"
     status = 503
