@@ -33,7 +33,7 @@ class InvalidAddress(Refused):
 
 
 class OffCurveAddress(Refused):
-    """This address belongs to a program and can not sign. Pay from an ordinary wallet."""
+    """This address belongs to a program and cannot sign. Pay from an ordinary wallet."""
 
     reason = Reason.OFF_CURVE_ADDRESS
 
@@ -57,13 +57,13 @@ class OrderAlreadyBeingPaid(Refused):
 
 
 class DestinationMissing(Refused):
-    """The shop can not receive USDC yet. Choose another way to pay, or tell the shop."""
+    """The shop cannot receive USDC yet. Choose another way to pay, or tell the shop."""
 
     reason = Reason.DESTINATION_MISSING
 
 
 class DestinationWrongProgram(Refused):
-    """The shop can not receive USDC at its account. Choose another way to pay, or tell the shop."""
+    """The shop cannot receive USDC at its account. Choose another way to pay, or tell the shop."""
 
     reason = Reason.DESTINATION_WRONG_PROGRAM
 
@@ -93,7 +93,7 @@ class NoTokenAccount(Refused):
 
 
 class TokenAccountWrongProgram(Refused):
-    """This wallet's USDC account can not be used. Pay from another wallet."""
+    """This wallet's USDC account cannot be used. Pay from another wallet."""
 
     reason = Reason.TOKEN_ACCOUNT_WRONG_PROGRAM
 
@@ -120,6 +120,12 @@ class TooLittleUsdc(Refused):
     """This wallet has {there} USDC, the payment needs {needed}. Add USDC, or pay from another wallet."""
 
     reason = Reason.TOO_LITTLE_USDC
+
+
+class NotCountersigned(Refused):
+    """Your wallet gave back something else than the payment. Nothing was paid; try again, or use another wallet."""
+
+    reason = Reason.NOT_COUNTERSIGNED
 
 
 class Unverified(ChainError):

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     TOKEN_ACCOUNT_WRONG_MINT = "token_account_wrong_mint"  # noqa: S105
     TOKEN_ACCOUNT_FROZEN = "token_account_frozen"  # noqa: S105
     TOO_LITTLE_USDC = "too_little_usdc"
+    NOT_COUNTERSIGNED = "not_countersigned"
 
     # What landed is not what was issued.
     WRONG_SIGNATURE = "wrong_signature"

@@ -1,0 +1,41 @@
+"""Sending what a wallet has only signed: for wallets in the browser that leave the sending to the page."""
+
+from solders.pubkey import Pubkey
+
+from app.logs import bind_contextvars, get_logger
+from app.payments import refusals
+from app.records import Cluster
+from app.system import System
+from chain.countersigning import check_countersigned, signature_of
+from chain.errors import NodeError, NodeRefused, NotCountersigned
+
+_FIND = """
+SELECT i.message, i.wallet, p.cluster FROM issued_transactions i JOIN payments p ON p.id = i.payment_id
+WHERE i.signature = $1 AND i.payment_id = $2 AND i.fate = 'live'
+"""
+
+
+async def send_signed(system: System, payment_id: str, transaction: bytes) -> str:
+    """Send a transaction of this payment that its customer has signed; returns its signature.
+
+    Only what we issued and what may still land is sent, so nobody can use our node for something else. Whether it is
+    sent by us or by the wallet makes no difference to what is watched. Raises NotCountersigned, NotTaken or
+    ChainUnavailable.
+    """
+    signature = signature_of(transaction)
+    bind_contextvars(payment_id=payment_id, signature=signature)
+    async with system.database.acquire() as connection:
+        issued = await connection.fetchrow(_FIND, signature, payment_id)
+    if issued is None:
+        raise NotCountersigned
+    check_countersigned(transaction, issued["message"], Pubkey.from_string(issued["wallet"]))
+    try:
+        await system.clusters[Cluster(issued["cluster"])].node.send_transaction(transaction)
+    except NodeRefused as error:
+        # Its dry run failed: the money has left the wallet, or this very transaction has landed already.
+        get_logger().info("signed_transaction_refused", problem=error.message)
+        raise refusals.NotTaken from error
+    except NodeError as error:
+        raise refusals.ChainUnavailable from error
+    get_logger().info("signed_transaction_sent", wallet=issued["wallet"])
+    return signature
