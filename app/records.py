@@ -578,6 +578,9 @@ class Payment(Record, frozen=True):
         "attended_at": "timestamp(6) with time zone",
         "pended_at": "timestamp(6) with time zone",
         "reject_reason": "reject_reason",
+        "scanned_at": "timestamp(6) with time zone",
+        "refused_at": "timestamp(6) with time zone",
+        "refusal": "jsonb",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
 
@@ -634,6 +637,11 @@ class Payment(Record, frozen=True):
     # Since when Shopify holds the session as pending: landed, and finality is far.
     pended_at: datetime | None
     reject_reason: RejectReason | None
+    # When a wallet last opened the payment, and when one was last refused a transaction, with the reason and its
+    # details.
+    scanned_at: datetime | None
+    refused_at: datetime | None
+    refusal: dict[str, Any] | None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -673,6 +681,9 @@ class Payment(Record, frozen=True):
             row["attended_at"],
             row["pended_at"],
             _REJECT_REASON.get(row["reject_reason"]),
+            row["scanned_at"],
+            row["refused_at"],
+            row["refusal"],
         )
 
 
