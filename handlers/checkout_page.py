@@ -1,60 +1,50 @@
 """The customer's page: the amount, the QR code, live status, and the way back to the shop."""
 
 import asyncio
-import hashlib
-import io
+import base64
+import binascii
 import time
 from collections.abc import AsyncIterator
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import segno
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from app import metrics
-from app.errors import SettleError
+from app.errors import RequestInvalid, SettleError
+from app.languages.reader import Reader, choose_reader
 from app.logs import bind_contextvars, get_logger
+from app.payments.attempts import customer_locale
 from app.payments.expiry import renew
 from app.payments.feed import PaymentFeed
-from app.payments.view import SENTENCES, PaymentView, Stage, quote_for_page, view_payment
+from app.payments.relay import send_signed
+from app.payments.view import OPENED_MEANWHILE, PAYABLE, PaymentView, Stage, quote_for_page, view_payment
+from app.payments.wording import amount_of, reader_of, word_view
+from app.records import Cluster
 from app.system import System
-from handlers.requests import Json, refuse_unknown, system_of
+from handlers.pages import NO_STORE, render_page
+from handlers.qr_code import draw_qr
+from handlers.requests import Json, read_body, refuse_unknown, system_of
 
-STATIC = Path(__file__).parent / "static"
 # A stream that has nothing to say speaks up now and then, so that nobody in between closes it.
 HEARTBEAT_SECONDS = 15
 # An event, not a comment: the page's script hears it, and knows that the stream lives.
 _PING = b"event: ping\ndata: -\n\n"
-# Stages in which the code can be scanned.
-PAYABLE = frozenset({Stage.unpriced, Stage.waiting, Stage.approve})
 
-_pages = Environment(loader=PackageLoader("handlers"), autoescape=True, undefined=StrictUndefined)
-_NO_STORE = {"Cache-Control": "no-store"}
+# How the Wallet Standard calls the clusters.
+CHAINS = {Cluster.live: "solana:mainnet", Cluster.test: "solana:devnet"}
 
 
-@lru_cache(maxsize=1)
-def static_version() -> str:
-    """Changes whenever a static file does, so that browsers may keep them for long."""
-    content = b"".join(path.read_bytes() for path in sorted(STATIC.iterdir()))
-    return hashlib.sha256(content).hexdigest()[:12]
+class SignedTransaction(msgspec.Struct):
+    """What a wallet that only signs gave back to the page: base64."""
+
+    transaction: str
 
 
-@lru_cache(maxsize=1024)
-def draw_qr(link: str) -> Markup:
-    """A QR code as inline SVG, dark on nothing. 10 ms of work, so it is done off the event loop."""
-    drawing = io.BytesIO()
-    segno.make(link, error="m", micro=False).save(
-        drawing, kind="svg", xmldecl=False, svgns=True, omitsize=True, border=0, svgclass=None, lineclass=None
-    )
-    # The drawing is made of digits and our own link, which has no character that HTML knows.
-    return Markup(drawing.getvalue().decode())  # noqa: S704
+_signed_decoder = msgspec.json.Decoder(SignedTransaction)
 
 
 def payment_link(system: System, payment_id: str) -> str:
@@ -69,26 +59,30 @@ async def show_page(request: Request) -> Response:
     view = await _view(system, payment_id)
     if view.redirect_url:
         # 303, not 301: browsers would keep that for ever.
-        return RedirectResponse(view.redirect_url, 303)
+        return RedirectResponse(view.redirect_url, 303, headers=NO_STORE)
+    reader = _reader(request, view)
     link = payment_link(system, payment_id) if view.stage in PAYABLE else None
-    html = _pages.get_template("pay.html").render(
-        view=view,
+    return render_page(
+        "pay.html",
+        reader,
+        view=word_view(view, reader),
+        money=amount_of(view, reader),
         now=system.clock.now(),
         payment_id=payment_id,
         link=link,
         qr_svg=await asyncio.to_thread(draw_qr, link) if link else None,
+        chain=CHAINS[Cluster.test if view.test else Cluster.live],
+        page_url=f"{system.settings.public_url}/pay/{payment_id}",
         sandbox_url=system.settings.sandbox_url,
-        sentences=SENTENCES,
-        static_version=static_version(),
+        opened_meanwhile=OPENED_MEANWHILE if view.stage in (Stage.connected, Stage.approve) else None,
     )
-    return HTMLResponse(html, headers=_NO_STORE)
 
 
 async def show_status(request: Request) -> Response:
     """GET /pay/{id}/status: the same as the stream, once."""
     system = system_of(request)
     view = await _view(system, request.path_params["payment_id"])
-    return Json(_told(system, view), headers=_NO_STORE)
+    return Json(_told(system, view, _reader(request, view)), headers=NO_STORE)
 
 
 async def stream_status(request: Request) -> Response:
@@ -97,12 +91,12 @@ async def stream_status(request: Request) -> Response:
     view = await _view(system, payment_id)
     if request.app.state.streams >= system.settings.page_streams_max:
         raise HTTPException(503, "Too many live pages; please poll.")
-    return StreamingResponse(
-        _stream(request, system, payment_id, view), media_type="text/event-stream", headers=_NO_STORE
-    )
+    stream = _stream(request, system, payment_id, _reader(request, view))
+    # A proxy that gathers an answer before it sends it on would hold the news back.
+    return StreamingResponse(stream, media_type="text/event-stream", headers=NO_STORE | {"X-Accel-Buffering": "no"})
 
 
-async def _stream(request: Request, system: System, payment_id: str, view: PaymentView) -> AsyncIterator[bytes]:
+async def _stream(request: Request, system: System, payment_id: str, reader: Reader) -> AsyncIterator[bytes]:
     feed: PaymentFeed = request.app.state.feed
     stop: asyncio.Event = request.app.state.stop
     ends = time.monotonic() + system.settings.page_stream_seconds
@@ -115,7 +109,7 @@ async def _stream(request: Request, system: System, payment_id: str, view: Payme
             while not stop.is_set() and time.monotonic() < ends:
                 changed.clear()
                 view = await _view(system, payment_id)
-                yield _event(system, view) if view != sent else _PING
+                yield _event(system, view, reader) if view != sent else _PING
                 sent = view
                 if view.ended and view.stage is not Stage.review:
                     return
@@ -146,25 +140,17 @@ async def _view(system: System, payment_id: str) -> PaymentView:
     return await view_payment(system, payment_id)
 
 
-def _told(system: System, view: PaymentView) -> dict[str, Any]:
+def _reader(request: Request, view: PaymentView) -> Reader:
+    return reader_of(view, request.headers.get("accept-language"))
+
+
+def _told(system: System, view: PaymentView, reader: Reader) -> dict[str, Any]:
     """The view with our time, by which the page counts down: the customer's clock may be wrong."""
-    return {**msgspec.structs.asdict(view), "now": system.clock.now()}
+    return {**msgspec.structs.asdict(word_view(view, reader)), "now": system.clock.now()}
 
 
-def _event(system: System, view: PaymentView) -> bytes:
-    return b"event: status\ndata: " + msgspec.json.encode(_told(system, view)) + b"\n\n"
-
-
-async def show_problem(request: Request, error: SettleError) -> Response:
-    """An error as a page, for people; other callers get it as JSON."""
-    html = _pages.get_template("message.html").render(
-        title="Nothing to pay here" if error.status == 404 else "Please try again",
-        message=error.message,
-        back_url=None,
-        static_version=static_version(),
-    )
-    request.state.reason = error.reason
-    return HTMLResponse(html, error.status, headers=_NO_STORE)
+def _event(system: System, view: PaymentView, reader: Reader) -> bytes:
+    return b"event: status\ndata: " + msgspec.json.encode(_told(system, view, reader)) + b"\n\n"
 
 
 async def start_again(request: Request) -> Response:
@@ -174,8 +160,24 @@ async def start_again(request: Request) -> Response:
     return RedirectResponse(f"/pay/{payment_id}", 303)
 
 
+async def take_signed(request: Request) -> Response:
+    """POST /pay/{id}/signed: a wallet in the browser that only signs left the sending to the page."""
+    system, payment_id = system_of(request), request.path_params["payment_id"]
+    body = await read_body(request)
+    request.state.reader = choose_reader(
+        await customer_locale(system, payment_id), request.headers.get("accept-language")
+    )
+    try:
+        transaction = base64.b64decode(_signed_decoder.decode(body).transaction, validate=True)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, binascii.Error, ValueError):
+        raise RequestInvalid(problem='the body must be JSON such as {"transaction": "<base64>"}') from None
+    signature = await send_signed(system, payment_id, transaction)
+    return Json({"signature": signature}, headers=NO_STORE)
+
+
 PAGES = [
     Route("/pay/{payment_id:payment}/renew", start_again, methods=["POST"]),
+    Route("/pay/{payment_id:payment}/signed", take_signed, methods=["POST"]),
     Route("/pay/{payment_id:payment}", show_page, methods=["GET"], name="page"),
     Route("/pay/{payment_id:payment}/status", show_status, methods=["GET"]),
     Route("/pay/{payment_id:payment}/events", stream_status, methods=["GET"]),

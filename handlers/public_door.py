@@ -7,28 +7,27 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.health import Gauges
 from app.payments.feed import PaymentFeed
-from app.payments.refusals import PaymentNotFound
 from app.portal.sessions import SignedOut
 from app.settings import Settings
 from app.system import System
-from handlers.checkout_page import PAGES, STATIC, show_problem
+from handlers.checkout_page import PAGES
 from handlers.frame import Door, RawHeaders
 from handlers.helius_webhook import HELIUS
 from handlers.install import INSTALL
 from handlers.operations import OPERATIONS
+from handlers.pages import STATIC_FILES
 from handlers.portal import PORTAL
 from handlers.portal.pages import answer_signed_out
-from handlers.requests import answer_error
 from handlers.transaction_request import TRANSACTIONS
 from handlers.webhooks import WEBHOOKS
 
-VERSIONED_SECONDS = 31_536_000
-PLAIN_SECONDS = 3_600
+# A compressed answer tells by its length what is in it. Where a page holds a secret (the portal: its CSRF token) and an
+# attacker chooses a part of it, that gives the secret away. These have neither.
+COMPRESSED = ("/pay/", "/static/", "/metrics")
 
 
 def security_headers(settings: Settings) -> RawHeaders:
@@ -42,34 +41,30 @@ def security_headers(settings: Settings) -> RawHeaders:
     headers = [
         (b"content-security-policy", policy.encode()),
         (b"x-content-type-options", b"nosniff"),
+        (b"x-frame-options", b"DENY"),
         (b"referrer-policy", b"no-referrer"),
+        # Not plain same-origin: some wallets open a window of their own, and answer through it.
+        (b"cross-origin-opener-policy", b"same-origin-allow-popups"),
+        (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), clipboard-write=(self)"),
     ]
     if settings.public_url.startswith("https://"):
         headers.append((b"strict-transport-security", b"max-age=31536000"))
     return headers
 
 
-class Files(StaticFiles):
-    """Our files: kept for long, and shown by wallets that run in a browser from their own origin."""
+class Compression:
+    """Gzip where it gives nothing away; live streams are left alone by Starlette itself."""
 
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        if response.status_code == 200:
-            # With its version in the address a file never changes; without, it is asked for again some day.
-            lasting = b"v=" in scope["query_string"]
-            response.headers["Cache-Control"] = f"public, max-age={VERSIONED_SECONDS if lasting else PLAIN_SECONDS}"
-            response.headers["Access-Control-Allow-Origin"] = "*"
-        return response
+    def __init__(self, app: ASGIApp) -> None:
+        self._plain = app
+        self._compressed = GZipMiddleware(app, minimum_size=1_000)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self._compressed if scope["path"].startswith(COMPRESSED) else self._plain)(scope, receive, send)
 
 
 async def show_favicon(_request: Request) -> Response:
     return RedirectResponse("/static/icon.svg", 308)
-
-
-async def answer_unknown(request: Request, error: PaymentNotFound) -> Response:
-    """A customer gets a page, everybody else JSON."""
-    wants_page = "text/html" in request.headers.get("accept", "") and request.url.path.startswith("/pay/")
-    return await (show_problem(request, error) if wants_page else answer_error(request, error))
 
 
 def make_public_door(system: System, feed: PaymentFeed, stop: asyncio.Event) -> Door:
@@ -80,7 +75,7 @@ def make_public_door(system: System, feed: PaymentFeed, stop: asyncio.Event) -> 
         *PORTAL,
         *OPERATIONS,
         Route("/favicon.ico", show_favicon, methods=["GET"]),
-        Mount("/static", Files(directory=STATIC)),
+        *STATIC_FILES,
     ]
     door = Door(
         system,
@@ -89,10 +84,10 @@ def make_public_door(system: System, feed: PaymentFeed, stop: asyncio.Event) -> 
             *TRANSACTIONS,
             *WEBHOOKS,
             HELIUS,
-            Mount("", routes=pages, middleware=[Middleware(GZipMiddleware, minimum_size=1_000)]),
+            Mount("", routes=pages, middleware=[Middleware(Compression)]),
         ],
         headers=security_headers(system.settings),
-        error_handlers={PaymentNotFound: answer_unknown, SignedOut: answer_signed_out},
+        error_handlers={SignedOut: answer_signed_out},
     )
     door.state.feed = feed
     door.state.stop = stop

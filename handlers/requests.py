@@ -13,13 +13,18 @@ from starlette.responses import JSONResponse, Response
 
 from app.database import classify_error, count_trouble
 from app.errors import BodyTooLarge, RequestInvalid, RequestTimeout, SettleError
+from app.languages.sentences import sentence
 from app.logs import get_logger
 from app.payments.refusals import PaymentNotFound
+from app.payments.wording import word_error
 from app.system import System
 from chain.errors import Refused
+from handlers.pages import browsers_reader, render_page
 
 ErrorHandler = Callable[[Request, Any], Awaitable[Response]]
 
+UNKNOWN_HEADING = sentence("Nothing to pay here")
+TROUBLE_HEADING = sentence("Please try again")
 INTERNAL_MESSAGE = "Something went wrong on our side. Nothing is lost; please try again."
 
 
@@ -89,7 +94,10 @@ def error_body(reason: str, message: str) -> dict[str, str]:
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
-    """The answer for each family of errors: ours say their status, the chain's refusals are the caller's to mend."""
+    """The answer for each family of errors: ours say their status, the chain's refusals are the caller's to mend.
+
+    Where a customer reads it, `request.state.reader` says in which language.
+    """
     match error:
         case SettleError():
             reason, message, status = error.reason, error.message, error.status
@@ -107,5 +115,30 @@ async def answer_error(request: Request, error: Exception) -> Response:
                 get_logger().exception("request_failed")
                 sentry_sdk.capture_exception(error)
     request.state.reason = reason
-    headers = {"Retry-After": "2"} if status in (429, 503) else None
+    headers = {"Retry-After": "2"} if status in (429, 503) else {}
+    if _wants_page(request):
+        return _show_problem(request, error, status, headers)
+    reader = getattr(request.state, "reader", None)
+    if reader is not None:
+        message = word_error(error, reader)
     return JSONResponse(error_body(reason, message), status, headers)
+
+
+def _wants_page(request: Request) -> bool:
+    """A customer gets a page, everybody else JSON."""
+    return request.url.path.startswith("/pay/") and "text/html" in request.headers.get("accept", "")
+
+
+def _show_problem(request: Request, error: Exception, status: int, headers: dict[str, str]) -> Response:
+    is_unknown = isinstance(error, PaymentNotFound)
+    reader = browsers_reader(request)
+    page = render_page(
+        "message.html",
+        reader,
+        status,
+        heading=UNKNOWN_HEADING if is_unknown else TROUBLE_HEADING,
+        message=word_error(error, reader),
+        may_help_to_try_again=not is_unknown,
+    )
+    page.headers.update(headers)
+    return page

@@ -11,9 +11,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from app import metrics
-from app.errors import RequestInvalid, SettleError
+from app.errors import CustomerError, RequestInvalid, SettleError
+from app.languages.reader import choose_reader
+from app.payments.attempts import customer_locale, note_refusal, note_scan
 from app.payments.issuing import offer_transaction
-from app.payments.view import view_payment
+from app.payments.view import PAYABLE, view_payment
 from chain.errors import Refused
 from handlers.network_address import read_network_address
 from handlers.requests import Json, read_body, refuse_unknown, system_of
@@ -40,29 +42,41 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 async def describe_payment(request: Request) -> Response:
     """GET: the label and icon that the wallet shows."""
-    system = system_of(request)
-    view = await view_payment(system, request.path_params["payment_id"])
+    system, payment_id = system_of(request), request.path_params["payment_id"]
+    view = await view_payment(system, payment_id)
+    if view.stage in PAYABLE and request.method == "GET":
+        await note_scan(system, payment_id)
     return Json({"label": view.shop, "icon": f"{system.settings.public_url}/static/icon.svg"}, headers=_NO_STORE)
 
 
 async def give_transaction(request: Request) -> Response:
-    """POST: a transaction for the wallet's account, or the sentence that says why not."""
+    """POST: a transaction for the wallet's account, or the sentence that says why not, in the customer's language."""
     body = await read_body(request)
     try:
         account = _decoder.decode(body).account
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise RequestInvalid(problem='the body must be JSON such as {"account": "<address>"}') from None
+    system, payment_id = system_of(request), request.path_params["payment_id"]
     try:
-        system = system_of(request)
-        offer = await offer_transaction(
-            system, request.path_params["payment_id"], account, read_network_address(request, system.settings)
-        )
-    except (SettleError, Refused) as error:
-        metrics.transaction_requests_total.labels(outcome=str(error.reason)).inc()
+        offer = await offer_transaction(system, payment_id, account, read_network_address(request, system.settings))
+    except Exception as error:
+        await _tell_customer(request, payment_id, error)
         raise
     return Json(
         {"transaction": base64.b64encode(offer.transaction).decode(), "message": offer.message}, headers=_NO_STORE
     )
+
+
+async def _tell_customer(request: Request, payment_id: str, error: Exception) -> None:
+    """Note a refusal for the customer's page, and find out in which language the answer is to be."""
+    system, wallets_language = system_of(request), request.headers.get("accept-language")
+    # Whatever has gone wrong, it is a customer who reads of it.
+    request.state.reader = choose_reader(None, wallets_language)
+    if isinstance(error, SettleError | Refused):
+        metrics.transaction_requests_total.labels(outcome=str(error.reason)).inc()
+    if isinstance(error, CustomerError | Refused):
+        await note_refusal(system, payment_id, error)
+        request.state.reader = choose_reader(await customer_locale(system, payment_id), wallets_language)
 
 
 class WalletCall:

@@ -15,7 +15,7 @@ from app.portal.sessions import SignedOut, Visitor
 from app.portal.words import describe
 from app.records import Cluster
 from app.settings import Settings
-from handlers.checkout_page import static_version
+from handlers.pages import static_version
 from handlers.requests import answer_error, system_of
 
 LAMPORTS_PER_SOL = 10**9

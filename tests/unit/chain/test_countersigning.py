@@ -19,7 +19,7 @@ def sign(wire: bytes, key=CUSTOMER) -> bytes:
     return wire[:65] + bytes(key.sign_message(wire[129:])) + wire[129:]
 
 
-@pytest.mark.rule("B31")
+@pytest.mark.rule("B32")
 async def test_what_was_issued_with_the_customers_signature_is_taken():
     issued = await issue()
     signed = sign(issued)
@@ -36,7 +36,7 @@ SPOILS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.rule("B31")
+@pytest.mark.rule("B32")
 @pytest.mark.parametrize("spoil", SPOILS.values(), ids=list(SPOILS))
 async def test_anything_else_is_refused(spoil):
     issued = await issue()
