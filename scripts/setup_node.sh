@@ -1,10 +1,12 @@
 #!/bin/sh
-# Makes .node: the npm packages that the interoperability tests run against the devnet, and Prisma for `make records`.
+# Makes .node: the npm packages that the interoperability tests run against the devnet, Prisma for `make records`, and axe
+# for the browser tests.
 # Without npm everything else still works: only what needs it fails.
 set -eu
 cd "$(dirname "$0")/.."
 
 PRISMA=5.17.0 # the last version that hands the schema to a generator as the Python package expects it
+AXE=4.14.1 # looks for what keeps people from using a page: the browser tests run it in each
 packages=tests/acceptance/interop/package.json
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -20,5 +22,5 @@ say "installing npm packages into .node"
 mkdir -p .node
 cp "$packages" .node/package.json
 npm install --prefix .node --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error \
-    --save-exact "prisma@$PRISMA" </dev/null >/dev/null
+    --save-exact "prisma@$PRISMA" "axe-core@$AXE" </dev/null >/dev/null
 echo "$key" > "$stamp"

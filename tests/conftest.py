@@ -107,6 +107,13 @@ async def database_url(postgres: Server, admin: asyncpg.Connection, template: st
         yield dsn
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def module_database_url(postgres: Server, admin: asyncpg.Connection, template: str) -> AsyncIterator[str]:
+    """The DSN of a migrated database that a module's tests share, for what takes long to start."""
+    async with _fresh_database(postgres, admin, template) as dsn:
+        yield dsn
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def empty_database_url(postgres: Server, admin: asyncpg.Connection) -> AsyncIterator[str]:
     """The DSN of a database without any table, this test's own."""
