@@ -91,8 +91,14 @@ def make_pool(cluster: Cluster, rpc_urls: tuple[str, ...], timeout_seconds: floa
 
 
 async def make_clusters(settings: Settings) -> Mapping[Cluster, ClusterParts]:
-    """The live cluster, and the test cluster where it is configured."""
+    """The live cluster, and the test cluster where it is configured.
+
+    Raises SettingsInvalid, FeePayerKeyInvalid, FeePayerUnavailable.
+    """
     clusters = {Cluster.live: await _make(Cluster.live, settings, settings.rpc_urls, settings.usdc_mint)}
     if settings.test_rpc_urls:
         clusters[Cluster.test] = await _make(Cluster.test, settings, settings.test_rpc_urls, settings.test_usdc_mint)
+        keys = [{key.address for key in parts.fee_payers.at_hand} for parts in clusters.values()]
+        if shared := set.intersection(*keys):
+            raise SettingsInvalid(problem=f"the key of {shared.pop()} is given for both clusters")
     return clusters

@@ -1,7 +1,8 @@
 """The doctor: looks at everything Settle needs, says in words what is wrong and how to mend it."""
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from chain.errors import ChainError, FeePayerUnavailable, NodeError
 # Less than this pays for about a thousand open payments (rent of each, given back later) and their fees.
 LOW_LAMPORTS = 1_000_000_000
 CERTIFICATE_DAYS = 21
+MAINNET_GENESIS = "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     for name, parts in clusters.items():
         async for finding in _check_cluster(name, parts):
             yield finding
+    yield await _check_chains(settings, clusters)
+    for parts in clusters.values():
         await parts.close()
 
 
@@ -167,3 +171,25 @@ async def _check_cluster(name: Cluster, parts: ClusterParts) -> AsyncIterator[Fi
         )
     else:
         yield Finding(f"{subject}: fee payer")
+
+
+async def _check_chains(settings: Settings, clusters: Mapping[Cluster, ClusterParts]) -> Finding:
+    """Live and test are two chains, each node is on its cluster's, and in production live is Solana's mainnet."""
+    subject = "Solana: chains"
+    chains: dict[Cluster, set[str]] = {name: set() for name in clusters}
+    for name, parts in clusters.items():
+        for member in parts.node.members:
+            # A node that does not answer is found elsewhere.
+            with suppress(NodeError):
+                chains[name].add(await member.genesis_hash())
+    for name, found in chains.items():
+        urls = variable("rpc_urls" if name is Cluster.live else "test_rpc_urls")
+        if len(found) > 1:
+            return Finding(subject, f"the nodes of {urls} are on different chains", "Name nodes of one chain.")
+    if len(chains) > 1 and chains[Cluster.live] & chains[Cluster.test]:
+        remedy = f"Set {variable('test_rpc_urls')} to nodes of Solana's devnet."
+        return Finding(subject, "live and test are the same chain: test payments would move real money", remedy)
+    if settings.environment == "production" and chains[Cluster.live] - {MAINNET_GENESIS}:
+        remedy = f"Set {variable('rpc_urls')} to nodes of Solana's mainnet."
+        return Finding(subject, "the live cluster is not Solana's mainnet", remedy)
+    return Finding(subject)

@@ -351,6 +351,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             )
         if self.test_rpc_urls and not self.test_fee_payer:
             raise SettingsInvalid(problem=f"{variable('test_fee_payer')} is missing for {variable('test_rpc_urls')}")
+        # What is shared would lead from a test payment to real money, or back.
+        for name, shared in (
+            ("rpc_urls", set(self.rpc_urls) & set(self.test_rpc_urls)),
+            ("usdc_mint", self.test_rpc_urls and self.usdc_mint == self.test_usdc_mint),
+        ):
+            if shared:
+                raise SettingsInvalid(
+                    problem=f"{variable(f'test_{name}')} and {variable(name)} have something in common"
+                )
 
     def __repr__(self) -> str:
         hidden = names(secret=True)

@@ -81,7 +81,9 @@ async def test_exactly_one_of_four_competing_transactions_lands_and_its_siblings
             rounds.append((winner, loser))
         await finish_jobs(scene)
         await scene.die()
-        while await scene.reclaimer.reclaim():
+        # A round looks at a hundred orders, and sees in the next one that they are empty.
+        for _ in range(2 + len(rounds) // 40):
+            await scene.reclaimer.reclaim()
             await scene.settle()
             await scene.reclaimer.follow()
         assert await scene.value("SELECT count(*) FROM payment_groups WHERE reclaimed_at IS NULL") == 0
