@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from app import events
 from app.errors import SettleError
+from app.languages.reader import Language
 from app.portal.history import read_events
 from app.records import Event, Merchant, RecordKind
 from app.system import System
@@ -20,7 +21,9 @@ LOG_MAX = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _MAIL = re.compile(r"mailto:[^@\s<>\"']{1,64}@[A-Za-z0-9.-]{1,255}\.[A-Za-z]{2,63}")
 _LOCK = "SELECT * FROM merchants WHERE id = $1 FOR UPDATE"
-_CHANGE = "UPDATE merchants SET display_name = $2, support_url = $3, updated_at = $4 WHERE id = $1"
+_CHANGE = """
+UPDATE merchants SET display_name = $2, support_url = $3, language = $4, updated_at = $5 WHERE id = $1
+"""
 
 
 class PreferenceInvalid(SettleError):
@@ -31,17 +34,24 @@ class PreferenceInvalid(SettleError):
 
 
 class Preferences(Struct, frozen=True):
-    """Columns of `merchants` that the merchant sets: the name customers read, and where they get help, if anywhere."""
+    """Columns of `merchants` that the merchant sets.
+
+    The name customers read; where they get help, if anywhere; and what they read whose own language we have not (None:
+    English).
+    """
 
     display_name: str
     support_url: str | None
+    language: Language | None
 
     @classmethod
     def of(cls, merchant: Merchant) -> "Preferences":
-        return cls(merchant.display_name, merchant.support_url)
+        return cls(
+            merchant.display_name, merchant.support_url, Language(merchant.language) if merchant.language else None
+        )
 
 
-def read_preferences(name: str, support: str) -> Preferences:
+def read_preferences(name: str, support: str, language: str) -> Preferences:
     """What a form says; an address without a scheme is one of the web or a mailbox. Raises PreferenceInvalid."""
     name, support = " ".join(name.split()), support.strip()
     if not 1 <= len(name) <= NAME_MAX:
@@ -52,7 +62,10 @@ def read_preferences(name: str, support: str) -> Preferences:
         support = f"mailto:{support}" if "@" in support else f"https://{support}"
     if support and not _is_support(support):
         raise PreferenceInvalid(problem="help is at an address of the web (https://) or a mailbox")
-    return Preferences(name, support or None)
+    if language and language not in set(Language):
+        raise PreferenceInvalid(problem="there is no such language")
+    chosen = Language(language or Language.en)
+    return Preferences(name, support or None, None if chosen is Language.en else chosen)
 
 
 def _is_support(address: str) -> bool:
@@ -77,7 +90,9 @@ async def change_preferences(system: System, merchant_id: int, wanted: Preferenc
         before = Preferences.of(merchant)
         changed = [name for name in Preferences.__struct_fields__ if getattr(before, name) != getattr(wanted, name)]
         if changed:
-            await connection.execute(_CHANGE, merchant_id, wanted.display_name, wanted.support_url, now)
+            await connection.execute(
+                _CHANGE, merchant_id, wanted.display_name, wanted.support_url, wanted.language, now
+            )
         for name in changed:
             await events.write_event(
                 connection,

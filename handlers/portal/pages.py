@@ -15,7 +15,7 @@ from app.portal.sessions import SignedOut, Visitor
 from app.portal.words import describe
 from app.records import Cluster
 from app.settings import Settings
-from handlers.pages import static_version
+from handlers.pages import static_url
 from handlers.requests import answer_error, system_of
 
 LAMPORTS_PER_SOL = 10**9
@@ -80,7 +80,7 @@ _templates.filters |= {
     "usdc": format_usdc,
     "short": shorten,
 }
-_templates.globals |= {"amount_of": format_amount, "describe": describe}
+_templates.globals |= {"amount_of": format_amount, "describe": describe, "static": static_url}
 
 
 def explorer_link(settings: Settings, cluster: Cluster, kind: str, text: str) -> str:
@@ -103,7 +103,6 @@ async def draw(request: Request, visitor: Visitor, name: str, *, status: int = 2
         attention_count=await count_attention(system, visitor.merchant),
         done=DONE.get(request.query_params.get("done", "")),
         explorer=lambda cluster, kind, text: explorer_link(system.settings, cluster, kind, text),
-        static_version=static_version(),
         **what,
     )
     return HTMLResponse(html, status)
@@ -122,7 +121,6 @@ def draw_outside(request: Request, title: str, sentence: str, status: int) -> HT
         title=title,
         sentence=sentence,
         sandbox_url=system_of(request).settings.sandbox_url,
-        static_version=static_version(),
     )
     return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
 

@@ -1,9 +1,11 @@
 """What the merchant decides about the checkout, the log of changes, and the sessions."""
 
+from babel import Locale
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from app.languages.reader import Language
 from app.portal import logos
 from app.portal.actions import BY_PORTAL
 from app.portal.preferences import NAME_MAX, SUPPORT_MAX, change_preferences, read_log, read_preferences
@@ -15,6 +17,10 @@ from handlers.requests import Json, read_body, system_of
 
 PATH = "/portal/settings"
 LOGO_SECONDS = 31_536_000
+# Each as its own readers call it.
+LANGUAGES = {
+    language: (Locale.parse(language, sep="-").get_display_name() or language).capitalize() for language in Language
+}
 
 
 async def show_settings(request: Request, visitor: Visitor) -> Response:
@@ -27,6 +33,7 @@ async def show_settings(request: Request, visitor: Visitor) -> Response:
         "settings",
         moments=[moment_of(event) for event in log],
         logo=await logos.find_digest(system, merchant.id),
+        languages=LANGUAGES,
         name_max=NAME_MAX,
         support_max=SUPPORT_MAX,
         logo_bytes_max=logos.BYTES_MAX,
@@ -36,9 +43,9 @@ async def show_settings(request: Request, visitor: Visitor) -> Response:
 
 
 async def save(request: Request, visitor: Visitor) -> Response:
-    """POST /portal/settings: fields `name` and `support`."""
+    """POST /portal/settings: fields `name`, `support` and `language`."""
     form = form_of(request)
-    wanted = read_preferences(form.get("name", ""), form.get("support", ""))
+    wanted = read_preferences(form.get("name", ""), form.get("support", ""), form.get("language", ""))
     await change_preferences(system_of(request), visitor.merchant.id, wanted, by=BY_PORTAL)
     return RedirectResponse(f"{PATH}?done=saved", 303)
 

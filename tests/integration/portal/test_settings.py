@@ -23,28 +23,40 @@ async def log(house: House) -> list[dict[str, Any]]:
 async def test_what_is_saved_is_shown_and_logged_with_what_it_was(house: House) -> None:
     async with house.portal() as client:
         check_page(await client.get("/portal/settings", headers=HTML))
-        answer = await client.post("/portal/settings", data={"name": "Nöw & Co", "support": "help@now.example"})
+        answer = await client.post(
+            "/portal/settings", data={"name": "Nöw & Co", "support": "help@now.example", "language": "de"}
+        )
         assert (answer.status_code, answer.headers["location"]) == (303, "/portal/settings?done=saved")
         page = await client.get(answer.headers["location"], headers=HTML)
         check_page(page)
         for text in ("Saved.", 'value="help@now.example"', "from Test Shop to Nöw &amp; Co"):
             assert text in page.text
     row = await merchant_row(house)
-    assert (row["display_name"], row["support_url"]) == ("Nöw & Co", "mailto:help@now.example")
+    assert (row["display_name"], row["support_url"], row["language"]) == ("Nöw & Co", "mailto:help@now.example", "de")
     assert await log(house) == [
         {"by": "portal", "field": "display_name", "before": "Test Shop", "after": "Nöw & Co"},
         {"by": "portal", "field": "support_url", "before": None, "after": "mailto:help@now.example"},
+        {"by": "portal", "field": "language", "before": None, "after": "de"},
     ]
 
 
 async def test_saving_the_same_again_changes_and_logs_nothing(house: House) -> None:
     async with house.portal() as client:
-        for _ in range(2):
-            await client.post("/portal/settings", data={"name": "Test Shop", "support": ""})
+        for language in ("", "en"):
+            form = {"name": "Test Shop", "support": "", "language": language}
+            assert (await client.post("/portal/settings", data=form)).status_code == 303
     assert await log(house) == []
 
 
-@pytest.mark.parametrize("form", [{"name": "", "support": ""}, {"name": "Shop", "support": "javascript:alert(1)"}, {}])
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"name": "", "support": ""},
+        {"name": "Shop", "support": "javascript:alert(1)"},
+        {"name": "Shop", "language": "tlh"},
+        {},
+    ],
+)
 async def test_what_makes_no_sense_is_refused_and_nothing_of_it_is_saved(house: House, form: dict[str, str]) -> None:
     before = await merchant_row(house)
     async with house.portal() as client:
@@ -56,7 +68,9 @@ async def test_what_makes_no_sense_is_refused_and_nothing_of_it_is_saved(house: 
 async def test_changes_at_the_same_time_are_logged_one_after_the_other(house: House) -> None:
     merchant = await merchant_row(house)
     names = [f"Shop {number}" for number in range(8)]
-    changes = [change_preferences(house.system, merchant["id"], Preferences(name, None), by="portal") for name in names]
+    changes = [
+        change_preferences(house.system, merchant["id"], Preferences(name, None, None), by="portal") for name in names
+    ]
     await asyncio.gather(*changes)
     told = await log(house)
     assert [entry["before"] for entry in told] == ["Test Shop", *(entry["after"] for entry in told[:-1])]

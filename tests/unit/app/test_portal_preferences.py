@@ -20,8 +20,8 @@ from app.portal.preferences import NAME_MAX, PreferenceInvalid, read_preferences
     ],
 )
 def test_help_is_an_address_of_the_web_or_a_mailbox(typed: str, saved: str | None) -> None:
-    assert read_preferences(" The   Shop ", typed).support_url == saved
-    assert read_preferences(" The   Shop ", typed).display_name == "The Shop"
+    assert read_preferences(" The   Shop ", typed, "").support_url == saved
+    assert read_preferences(" The   Shop ", typed, "").display_name == "The Shop"
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,13 @@ def test_help_is_an_address_of_the_web_or_a_mailbox(typed: str, saved: str | Non
 )  # fmt: skip
 def test_anything_else_is_refused(typed: str) -> None:
     with pytest.raises(PreferenceInvalid):
-        read_preferences("Shop", typed)
+        read_preferences("Shop", typed, "")
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * (NAME_MAX + 1), "a\u202eb", "a\u2066b"])
 def test_a_name_is_short_and_all_of_it_can_be_seen(name: str) -> None:
     with pytest.raises(PreferenceInvalid):
-        read_preferences(name, "")
+        read_preferences(name, "", "")
 
 
 def png(width: int, height: int) -> bytes:
