@@ -49,6 +49,10 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield _check_trust(settings)
     yield await _check_address(settings, "Screening", settings.trm_url, variable("trm_url"))
     yield await _check_address(settings, "Prices", settings.price_url, variable("price_url"))
+    if settings.price_second_url:
+        yield await _check_address(
+            settings, "Prices, second source", settings.price_second_url, variable("price_second_url")
+        )
     try:
         clusters = await make_clusters(settings)
     except (ChainError, SettleError, OSError, ValueError) as error:

@@ -8,6 +8,9 @@ transaction_requests_total = Counter(
 )
 screenings_total = Counter("settle_screenings_total", "Wallet screenings by outcome.", ["outcome"])
 prices_total = Counter("settle_prices_total", "Price look-ups by outcome.", ["outcome"])
+price_answers_total = Counter(
+    "settle_price_answers_total", "What each source of prices answered.", ["source", "outcome"]
+)
 rpc_calls_total = Counter("settle_rpc_calls_total", "Calls to Solana nodes.", ["method", "outcome"])
 node_faults_total = Counter(
     "settle_node_faults_total", "What Solana nodes did wrong, by reason code.", ["cluster", "node", "reason"]

@@ -287,7 +287,20 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int, _meta("Lowest risk level that is screened out (10 is high, 15 severe).", ge=1, le=15)
     ] = 5
     trm_timeout_seconds: Annotated[int, _meta("Longest one screening may take.", ge=1, le=60)] = 5
-    price_url: Annotated[str, _meta("CoinGecko's API.")] = "https://api.coingecko.com"
+    price_url: Annotated[str, _meta("CoinGecko's API, the first source of prices.")] = "https://api.coingecko.com"
+    price_second_url: Annotated[
+        str, _meta("Coinbase's API, the second source: it confirms the first and stands in for it; empty: none.")
+    ] = "https://api.coinbase.com"
+    price_apart_percent: Annotated[
+        int, _meta("How far two sources may be apart; beyond it no price is given.", ge=1, le=1_000)
+    ] = 2
+    price_jump_percent: Annotated[
+        int, _meta("How far a price may be from the last one that was accepted.", ge=1, le=1_000)
+    ] = 10
+    price_memory_seconds: Annotated[int, _meta("How long a price stays the measure for a jump.", ge=0, le=86_400)] = 900
+    price_patience_ms: Annotated[
+        int, _meta("How long the other sources are waited for once one has a price.", ge=0, le=5_000)
+    ] = 300
     price_timeout_ms: Annotated[int, _meta("Longest a payment session waits for a price.", ge=50, le=5_000)] = 800
     price_age_seconds: Annotated[int, _meta("Oldest price that is used for a quote.", ge=10, le=3_600)] = 300
     price_cache_seconds: Annotated[

@@ -1,7 +1,9 @@
 """Everything a door or a worker needs, made once per process from the settings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
 from typing import Self
 
 import httpx
@@ -13,7 +15,10 @@ from app.keyring import KeyRing
 from app.merchants import MerchantDirectory
 from app.payments.intake import Intake
 from app.prices.board import PriceBoard
+from app.prices.coinbase import Coinbase
 from app.prices.coingecko import CoinGecko
+from app.prices.panel import Limits, Panel
+from app.prices.source import PriceSource
 from app.records import Cluster
 from app.refunds.intake import RefundIntake
 from app.screening.screener import Screener
@@ -55,7 +60,7 @@ class System:
         )
         # One client per host, each with its own limits; nothing here retries by itself.
         trm = _client(settings.trm_url, settings.trm_timeout_seconds)
-        prices = _client(settings.price_url, 10)
+        prices = [_client(url, 10) for url in (settings.price_url, settings.price_second_url) if url]
         shopify = _client("", settings.shopify_timeout_seconds)
         keyring = KeyRing(settings.token_keys)
         oauth = OauthClient(
@@ -74,17 +79,12 @@ class System:
             intake=Intake(database),
             refunds=RefundIntake(database),
             screener=TrmScreener(trm, settings.trm_api_key, settings.trm_risk_level, settings.trm_timeout_seconds),
-            prices=PriceBoard(
-                CoinGecko(prices),
-                clock,
-                cache_seconds=settings.price_cache_seconds,
-                age_seconds=settings.price_age_seconds,
-            ),
+            prices=_make_board(settings, clock, prices),
             shopify=ShopifyClient(shopify, clock, settings.shopify_url, settings.shopify_timeout_seconds),
             oauth=oauth,
             tokens=ShopTokens(database, oauth, keyring, clock, settings.token_margin_seconds),
             keyring=keyring,
-            _http=(trm, prices, shopify),
+            _http=(trm, *prices, shopify),
         )
 
     async def close(self) -> None:
@@ -93,6 +93,24 @@ class System:
         for cluster in self.clusters.values():
             await cluster.close()
         await self.database.close()
+
+
+def _make_board(settings: Settings, clock: Clock, clients: Sequence[httpx.AsyncClient]) -> PriceBoard:
+    """The prices of CoinGecko, and of Coinbase where there is a second client."""
+    sources: list[PriceSource] = [CoinGecko(clients[0]), *(Coinbase(client, clock) for client in clients[1:])]
+    limits = Limits(
+        age=timedelta(seconds=settings.price_age_seconds),
+        apart_share=Decimal(settings.price_apart_percent) / 100,
+        jump_share=Decimal(settings.price_jump_percent) / 100,
+        memory=timedelta(seconds=settings.price_memory_seconds),
+        patience=timedelta(milliseconds=settings.price_patience_ms),
+    )
+    return PriceBoard(
+        Panel(sources, clock, limits),
+        clock,
+        cache_seconds=settings.price_cache_seconds,
+        age_seconds=settings.price_age_seconds,
+    )
 
 
 def _client(base_url: str, timeout_seconds: float) -> httpx.AsyncClient:

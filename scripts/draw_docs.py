@@ -142,7 +142,7 @@ def draw_faults() -> str:
         "every target": TRANSPORT,
         "`oauth`": oauth.KINDS,
         "`helius`": helius.KINDS,
-        "`prices`": prices.KINDS,
+        "`prices`, `coingecko`, `coinbase`": prices.KINDS,
         "`rpc`, `rpc-b`, `rpc-test`": NODE_FAULTS,
         "`rpc`, `rpc-test`": CLUSTER_FAULTS,
         "`shopify`": switches.KINDS,

@@ -64,6 +64,7 @@ def make_settings(database_url: str, folder: Path, **changes: Any) -> Settings:
         "trm_url": "http://127.0.0.1:1",
         "trm_api_key": "key",
         "price_url": "http://127.0.0.1:1",
+        "price_second_url": "http://127.0.0.1:1",
         "seed_merchant": json.dumps(merchant),
         **changes,
     }

@@ -1,4 +1,4 @@
-"""CoinGecko's simple price for USDC: what one costs in the world's currencies."""
+"""What one USDC costs in the world's currencies, as CoinGecko's simple price and as Coinbase's exchange rates."""
 
 import json
 from decimal import Decimal, InvalidOperation
@@ -15,13 +15,14 @@ from app.sandbox.clock import VirtualClock
 from app.sandbox.faults import BadFault, Fault, Faults, number_between
 from app.sandbox.state import open_state
 
-TARGET = "prices"
+# Both sources, and each alone. With `times`, a fault of both is used up by whichever is asked.
+TARGET, COINGECKO, COINBASE = "prices", "coingecko", "coinbase"
 KINDS = {
     "jump": "every price times this factor (default 10)",
     "zero": "every price is 0",
     "negative": "every price has a minus before it",
     "absent": "no price is known: the coin is missing in the answer",
-    "stale": "the prices are this many seconds old (default 3600)",
+    "stale": "the prices are this many seconds old (default 3600); Coinbase, which tells no time, knows none then",
 }
 COIN = "usd-coin"
 # What the real service does: prices are brought up to date this often.
@@ -72,13 +73,19 @@ class Prices:
     """The price API; rates changed by a program are kept in `data`/prices.sqlite3."""
 
     def __init__(self, data: Path, clock: VirtualClock, faults: Faults) -> None:
-        faults.register(TARGET, KINDS, {"jump": _check_factor, "stale": number_between(0, 1e9)})
+        for target in (TARGET, COINGECKO, COINBASE):
+            faults.register(target, KINDS, {"jump": _check_factor, "stale": number_between(0, 1e9)})
         self._faults = faults
         self._clock = clock
         self._state = open_state(data / "prices.sqlite3", _TABLES)
         changed = self._state.execute("SELECT currency, rate FROM rates").fetchall()
         self._rates = {currency: Decimal(rate) for currency, rate in [*RATES.items(), *changed]}
-        self.api_routes: list[BaseRoute] = [Route("/coingecko/api/v3/simple/price", self.answer, methods=["GET"])]
+        self.coingecko_routes: list[BaseRoute] = [
+            Route("/coingecko/api/v3/simple/price", self.answer_coingecko, methods=["GET"])
+        ]
+        self.coinbase_routes: list[BaseRoute] = [
+            Route("/coinbase/v2/exchange-rates", self.answer_coinbase, methods=["GET"])
+        ]
         self.routes: list[BaseRoute] = [
             Route("/sandbox/prices", self.show, methods=["GET"]),
             Route("/sandbox/prices", self.change, methods=["POST"]),
@@ -90,7 +97,7 @@ class Prices:
     async def stop(self) -> None:
         self._state.close()
 
-    async def answer(self, request: Request) -> Response:
+    async def answer_coingecko(self, request: Request) -> Response:
         """Unknown coins and currencies are left out, as the real service does."""
         for name in ("ids", "vs_currencies"):
             if not request.query_params.get(name):
@@ -100,7 +107,7 @@ class Prices:
             return JSONResponse({"error": "Invalid precision"}, 422)
         coins = _split(request.query_params["ids"])
         currencies = _split(request.query_params["vs_currencies"])
-        fault = self._faults.take(TARGET, *KINDS)
+        fault = self._fault(COINGECKO)
         figures: dict[str, str] = {}
         for currency in currencies:
             if currency.upper() in self._rates:
@@ -110,6 +117,18 @@ class Prices:
         if COIN not in coins or (fault and fault.fault == "absent"):
             return JSONResponse({})
         return _respond(figures)
+
+    async def answer_coinbase(self, request: Request) -> Response:
+        """Every rate there is, as texts; of the coins only USDC is known."""
+        if request.query_params.get("currency", "USD") != "USDC":
+            return JSONResponse({"errors": [{"id": "invalid_request", "message": "Currency is invalid"}]}, 400)
+        fault = self._fault(COINBASE)
+        known = {} if fault and fault.fault in ("absent", "stale") else self._rates
+        rates = {currency: f"{_twist(rate, fault):f}" for currency, rate in known.items()}
+        return JSONResponse({"data": {"currency": "USDC", "rates": rates}})
+
+    def _fault(self, target: str) -> Fault | None:
+        return self._faults.take(target, *KINDS) or self._faults.take(TARGET, *KINDS)
 
     async def show(self, _request: Request) -> Response:
         """{"EUR":"0.86442",...}: what one USDC costs."""

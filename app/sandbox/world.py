@@ -171,6 +171,7 @@ class World:
             "SETTLE_TRM_URL": f"{self.url}/trm",
             "SETTLE_TRM_API_KEY": self._secrets.trm_api_key,
             "SETTLE_PRICE_URL": f"{self.url}/coingecko",
+            "SETTLE_PRICE_SECOND_URL": f"{self.url}/coinbase",
             "SETTLE_CLOCK_FILE": str(self.clock.path),
             "SETTLE_SANDBOX_URL": self.url,
             "SETTLE_SEED_MERCHANT": encode_json(seed),
@@ -198,7 +199,8 @@ class World:
             *(route for net in self._devnets.values() for route in _behind(self.faults, net.target, net.routes)),
             *_behind(self.faults, "rpc-b", self._second_node),
             *_behind(self.faults, "trm", self._trm.api_routes),
-            *_behind(self.faults, "prices", self._prices.api_routes),
+            *_behind(self.faults, "prices", _behind(self.faults, "coingecko", self._prices.coingecko_routes)),
+            *_behind(self.faults, "prices", _behind(self.faults, "coinbase", self._prices.coinbase_routes)),
             *_behind(self.faults, "shopify", self._store.api_routes),
             *_behind(self.faults, "oauth", self._store.oauth_routes),
             # Last, as the store's pages begin at the root.
@@ -222,7 +224,7 @@ class _WalletsForPages:
         await (self._shared if is_wallet else self._app)(scope, receive, send)
 
 
-def _behind(faults: Faults, target: str, routes: Sequence[BaseRoute]) -> Iterable[BaseRoute]:
+def _behind(faults: Faults, target: str, routes: Iterable[BaseRoute]) -> Iterable[BaseRoute]:
     """The routes, with the target's transport faults laid around each of them."""
     for route in routes:
         assert isinstance(route, Route | WebSocketRoute)

@@ -24,7 +24,7 @@ def prices(tmp_path: Path, clock: VirtualClock, faults: Faults) -> Prices:
 
 @pytest.fixture
 async def client(prices: Prices) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of([*prices.routes, *prices.api_routes]) as client:
+    async with client_of([*prices.routes, *prices.coingecko_routes, *prices.coinbase_routes]) as client:
         yield client
     await prices.stop()
 
@@ -73,7 +73,7 @@ async def test_a_changed_price_outlives_the_process(
     assert answer.status_code == 200
     assert answer.json()["EUR"] == "0.920000000000000001"
     again = Prices(tmp_path, clock, Faults())
-    async with client_of([*again.routes, *again.api_routes]) as other:
+    async with client_of([*again.routes, *again.coingecko_routes]) as other:
         coin = (await ask(other, "eur,xts"))["usd-coin"]
     assert (coin["eur"], coin["xts"]) == (Decimal("0.920000000000000001"), 3)
     await again.stop()
@@ -97,6 +97,31 @@ async def test_prices_jump_vanish_and_turn(client: httpx.AsyncClient, faults: Fa
     faults.set("prices", "absent", times=1)
     assert await ask(client) == {}
     assert (await ask(client))["usd-coin"]["eur"] == rate
+
+
+async def test_the_second_source_tells_the_same_prices_as_texts(client: httpx.AsyncClient, faults: Faults) -> None:
+    async def rates() -> dict[str, str]:
+        answer = await client.get("/coinbase/v2/exchange-rates", params={"currency": "USDC"})
+        assert (answer.status_code, answer.json()["data"]["currency"]) == (200, "USDC")
+        found: dict[str, str] = answer.json()["data"]["rates"]
+        return found
+
+    assert await rates() == RATES
+    # A fault of both, and one of each alone.
+    faults.set("prices", "zero")
+    assert (await rates())["EUR"] == "0"
+    faults.clear()
+    faults.set("coinbase", "jump", 2)
+    assert Decimal((await rates())["EUR"]) == 2 * Decimal(RATES["EUR"])
+    assert (await ask(client))["usd-coin"]["eur"] == Decimal(RATES["EUR"])
+    faults.clear()
+    faults.set("coingecko", "absent")
+    assert await ask(client) == {}
+    assert await rates() == RATES
+
+
+async def test_the_second_source_knows_no_other_coin(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/coinbase/v2/exchange-rates", params={"currency": "DOGE"})).status_code == 400
 
 
 async def test_prices_grow_stale(client: httpx.AsyncClient, faults: Faults, clock: VirtualClock) -> None:
