@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
+from prometheus_client import Counter
 from solders.pubkey import Pubkey
 
 from app import metrics
@@ -72,8 +74,12 @@ def parse_mint(cluster: Cluster, text: str) -> Pubkey:
 def make_pool(cluster: Cluster, rpc_urls: tuple[str, ...], timeout_seconds: float) -> Pool:
     """The nodes of a cluster; every call is counted, every fault and every change of health is also logged."""
 
+    @cache
+    def counter(method: str, outcome: str) -> Counter:
+        return metrics.rpc_calls_total.labels(method, outcome)
+
     def count(method: str, outcome: str) -> None:
-        metrics.rpc_calls_total.labels(method=method, outcome=outcome).inc()
+        counter(method, outcome).inc()
 
     def tell_fault(name: str, method: str, error: NodeError) -> None:
         metrics.node_faults_total.labels(cluster=cluster, node=name, reason=error.reason).inc()

@@ -1,7 +1,7 @@
 """Amounts: a shop's currency in Decimal, USDC in integer base units (1 USDC = 1,000,000). Never a float."""
 
 import re
-from decimal import ROUND_CEILING, Decimal, localcontext
+from decimal import ROUND_CEILING, Context, Decimal
 
 from app.errors import SettleError
 
@@ -35,6 +35,9 @@ EXPONENTS = {
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
     **dict.fromkeys(("CLF", "UYW"), 4),
 }
+
+# Wide enough for the product of any two of our numbers: nothing is rounded in between.
+_WIDE = Context(prec=80)
 
 _AMOUNT = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -75,9 +78,8 @@ def exponent(currency: str) -> int:
 
 def to_base_units(amount: Decimal, rate: Decimal) -> int:
     """Base units of USDC for an amount at `rate` USDC a unit, rounded up: the merchant is never short."""
-    with localcontext() as context:
-        context.prec = 80
-        return int((amount * rate * USDC_UNIT).to_integral_value(ROUND_CEILING))
+    exact = _WIDE.multiply(_WIDE.multiply(amount, rate), USDC_UNIT)
+    return int(exact.to_integral_value(ROUND_CEILING))
 
 
 def from_base_units(units: int) -> Decimal:
@@ -96,8 +98,6 @@ def format_usdc(units: int) -> str:
 
 
 def _fixed(amount: Decimal, decimals: int) -> Decimal:
-    plain = amount.normalize()
+    plain = amount.normalize(_WIDE)
     digits = -plain.as_tuple().exponent  # type: ignore[operator]  # a finite number's exponent is an int
-    with localcontext() as context:
-        context.prec = 80
-        return plain.quantize(Decimal(1).scaleb(-max(digits, decimals)))
+    return plain.quantize(Decimal((0, (1,), -max(digits, decimals))), context=_WIDE)

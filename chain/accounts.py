@@ -1,7 +1,6 @@
 """Accounts as a node shows them, and the token accounts in them."""
 
-from dataclasses import dataclass
-
+import msgspec
 from solders.pubkey import Pubkey
 
 from chain.programs import (
@@ -14,8 +13,7 @@ from chain.programs import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """`owner` is the program that may change it."""
 
     address: Pubkey
@@ -24,16 +22,14 @@ class Account:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class AccountsView:
+class AccountsView(msgspec.Struct, frozen=True):
     """Accounts at one slot, in the order in which they were asked for; None where there is none."""
 
     slot: int
     accounts: list[Account | None]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenAccount:
+class TokenAccount(msgspec.Struct, frozen=True):
     """What a token account of the classic Token program says; `amount` in base units."""
 
     mint: Pubkey

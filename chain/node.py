@@ -54,6 +54,10 @@ _UNAVAILABLE_CODES = {
     JsonRpcErrorCode.SERVER_ERROR_LONG_TERM_STORAGE_UNREACHABLE,
 }
 _SHOWN_PROBLEM = 200
+# The shapes of answers, made once: making one takes longer than checking an answer against it.
+_BLOCKHASH = wire.WithContext[wire.LatestBlockhash]
+_ACCOUNTS = wire.WithContext[list[wire.AccountInfo | None]]
+_STATUSES = wire.WithContext[list[wire.Status | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +99,21 @@ class Questions(ABC):
         """Ask it, check the answer's shape, and read it."""
 
     async def latest_blockhash(self, commitment: Commitment) -> Blockhash:
-        shape = wire.WithContext[wire.LatestBlockhash]
-        return await self.ask("getLatestBlockhash", [{"commitment": commitment}], shape, _read_blockhash)
+        return await self.ask("getLatestBlockhash", [{"commitment": commitment}], _BLOCKHASH, _read_blockhash)
 
     async def accounts(self, addresses: Sequence[Pubkey], commitment: Commitment) -> AccountsView:
         """At most 100 accounts at one slot. Raises ValueError for more."""
         if len(addresses) > MAX_ACCOUNTS_PER_CALL:
             raise ValueError(f"at most {MAX_ACCOUNTS_PER_CALL} accounts per call")
         params = [[str(address) for address in addresses], {"commitment": commitment, "encoding": "base64"}]
-        shape = wire.WithContext[list[wire.AccountInfo | None]]
-        return await self.ask("getMultipleAccounts", params, shape, partial(_read_accounts, addresses))
+        return await self.ask("getMultipleAccounts", params, _ACCOUNTS, partial(_read_accounts, addresses))
 
     async def signature_statuses(self, signatures: Sequence[str], search_history: bool = False) -> StatusesView:
         """At most 256 statuses. Without history search a node remembers about 300 slots. Raises ValueError for more."""
         if len(signatures) > MAX_STATUSES_PER_CALL:
             raise ValueError(f"at most {MAX_STATUSES_PER_CALL} signatures per call")
         params = [list(signatures), {"searchTransactionHistory": search_history}]
-        shape = wire.WithContext[list[wire.Status | None]]
-        return await self.ask("getSignatureStatuses", params, shape, partial(_read_statuses, len(signatures)))
+        return await self.ask("getSignatureStatuses", params, _STATUSES, partial(_read_statuses, len(signatures)))
 
     async def transaction(self, signature: str, commitment: Commitment) -> SettledTransaction | None:
         """The transaction as it landed, or None when the node has none at this commitment.

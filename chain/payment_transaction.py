@@ -3,6 +3,7 @@
 import struct
 from dataclasses import dataclass
 
+import msgspec
 from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
 from solders.hash import Hash
 from solders.instruction import AccountMeta, Instruction
@@ -44,8 +45,7 @@ class TransferPlan:
     compute_unit_price: int
 
 
-@dataclass(frozen=True, slots=True)
-class SignedTransaction:
+class SignedTransaction(msgspec.Struct, frozen=True):
     """`signature` (base58) is the transaction's id; `wire` lacks only the customer's signature."""
 
     signature: str

@@ -1,9 +1,9 @@
 """What is looked at before a transaction is issued: could it land? Each reason not to is told kindly, and early."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
+import msgspec
 from solders.pubkey import Pubkey
 
 from chain.accounts import Account, TokenAccount, read_token_account
@@ -24,8 +24,7 @@ from chain.errors import (
 from chain.programs import TOKEN_PROGRAM
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(msgspec.Struct, frozen=True):
     """The transfer about to be issued. `merchant` is the wallet that owns `destination`; `amount` in base units."""
 
     wallet: Pubkey

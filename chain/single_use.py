@@ -2,9 +2,9 @@
 
 import hmac
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
 from hashlib import sha256
 
+import msgspec
 from solders.pubkey import Pubkey
 
 from chain.programs import MAX_SEED_BYTES, SYSTEM_PROGRAM
@@ -33,8 +33,7 @@ def single_use_address(base: Pubkey, seed: str) -> Pubkey:
     return Pubkey.create_with_seed(base, seed, SYSTEM_PROGRAM)
 
 
-@dataclass(frozen=True, slots=True)
-class SingleUse:
+class SingleUse(msgspec.Struct, frozen=True):
     """A pinned single-use account. Raises ValueError when the address is not the one of base and seed."""
 
     base: Pubkey

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from starlette.requests import Request
 
@@ -51,8 +52,16 @@ def _clean(text: str) -> str | None:
 
 
 def _is_trusted(address: str, settings: Settings) -> bool:
+    networks = _networks(settings.trusted_proxies)
+    if not networks:
+        return False
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return any(parsed in ipaddress.ip_network(proxy) for proxy in settings.trusted_proxies)
+    return any(parsed in network for network in networks)
+
+
+@lru_cache(maxsize=8)
+def _networks(proxies: tuple[str, ...]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    return [ipaddress.ip_network(proxy) for proxy in proxies]

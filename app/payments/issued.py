@@ -73,14 +73,6 @@ async def store_issued(
     return True
 
 
-async def live_transactions(connection: Connection, payment_id: str) -> list[IssuedTransaction]:
-    """Those of a payment that may still land, newest first."""
-    rows = await connection.fetch(
-        "SELECT * FROM issued_transactions WHERE payment_id = $1 AND fate = 'live' ORDER BY id DESC", payment_id
-    )
-    return [IssuedTransaction.from_row(row) for row in rows]
-
-
 async def has_open_transactions(connection: Connection, payment_id: str) -> bool:
     """Whether anything handed out for the payment may still land, or landed and may still vanish."""
     found: bool = await connection.fetchval(

@@ -1,7 +1,8 @@
 """Answering a transaction request: refuse early and kindly, screen, build, and store before handing out."""
 
-from dataclasses import dataclass, replace
+from datetime import datetime
 
+import msgspec
 from solders.pubkey import Pubkey
 
 from app import metrics
@@ -9,11 +10,11 @@ from app.database import Connection
 from app.logs import bind_contextvars, get_logger
 from app.money import format_amount, format_usdc
 from app.payments import pinning, quotes, refusals
-from app.payments.issued import live_transactions, store_issued
+from app.payments.issued import store_issued
 from app.payments.quotas import Ask, Cost, check_quotas, digest_network
 from app.payments.rejection import screen_out
 from app.payments.transfers import plan_of, transfer_of
-from app.records import IssuedTransaction, Merchant, MerchantStatus, Payment, PaymentGroup, PaymentStatus
+from app.records import IssuedTransaction, Merchant, MerchantStatus, Payment, PaymentGroup, PaymentStatus, Row
 from app.system import System
 from chain.addresses import check_wallet, parse_wallet
 from chain.errors import FeePayerUnavailable, NodeError, OrderAlreadyBeingPaid
@@ -26,24 +27,32 @@ from chain.snapshot import ChainSnapshot
 
 S = PaymentStatus
 
+_ISSUED = metrics.transaction_requests_total.labels("issued")
+
 # Whole rows as composites: one round trip, and no column of one table hides another's.
-_READ = """
-SELECT p AS payment, g AS payment_group, m AS merchant
+_CASE = "p AS payment, g AS payment_group, m AS merchant"
+_OF_PAYMENT = """
 FROM payments p JOIN payment_groups g ON g.id = p.group_id JOIN merchants m ON m.id = p.merchant_id WHERE p.id = $1
 """
+_READ = f"SELECT {_CASE} {_OF_PAYMENT}"
+# Keys and single-use addresses of the past are ours, too.
+_READ_FOR_WALLET = f"""
+SELECT {_CASE},
+    ARRAY(SELECT i FROM issued_transactions i WHERE i.payment_id = p.id AND i.fate = 'live' ORDER BY i.id DESC) AS live,
+    EXISTS (SELECT FROM payment_groups WHERE address = $2 OR base = $2)
+        OR EXISTS (SELECT FROM former_pins WHERE address = $2 OR base = $2) AS is_ours
+{_OF_PAYMENT}
+"""  # noqa: S608  # constants of ours
 
-# The group before the payment, always: whoever decides a group's winner locks in the same order.
-_LOCK_GROUP = "SELECT FROM payment_groups WHERE id = $1 FOR UPDATE"
-_LOCK_PAYMENT = "SELECT FROM payments WHERE id = $1 FOR UPDATE"
-
-_IS_OURS = """
-SELECT EXISTS (SELECT FROM payment_groups WHERE address = $1 OR base = $1)
-    OR EXISTS (SELECT FROM former_pins WHERE address = $1 OR base = $1)
+# The group before the payment, always: whoever decides a group's winner locks in the same order. The payment's row is
+# locked at the very end of the statement, when the group's has come out of its own locking.
+_LOCK = """
+SELECT FROM payments p JOIN (SELECT id FROM payment_groups WHERE id = $1 FOR UPDATE) g ON g.id = p.group_id
+WHERE p.id = $2 FOR UPDATE OF p
 """
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(msgspec.Struct, frozen=True):
     """A payment with its group and its merchant."""
 
     payment: Payment
@@ -51,8 +60,18 @@ class Case:
     merchant: Merchant
 
 
-@dataclass(frozen=True)
-class Offer:
+class Standing(msgspec.Struct, frozen=True):
+    """A case as it stands for the wallet that asks: what is live for the payment, newest first, and who the wallet is.
+
+    `is_ours`: the wallet's address is, or was, a fee payer's or a single-use account's.
+    """
+
+    case: Case
+    live: list[IssuedTransaction]
+    is_ours: bool
+
+
+class Offer(msgspec.Struct, frozen=True):
     """A transaction for the customer's wallet to sign (wire format), and the sentence shown with it."""
 
     transaction: bytes
@@ -73,11 +92,11 @@ async def _offer_transaction(
 ) -> Offer:
     wallet = parse_wallet(account)
     async with system.database.acquire() as connection:
-        case = await read_case(connection, payment_id)
-        bind_contextvars(payment_id=payment_id, wallet=account)
-        _check_payable(system, case)
-        await _check_wallet(system, connection, case, wallet)
-        known = await live_transactions(connection, payment_id)
+        standing = await _read_standing(connection, payment_id, account)
+    case = standing.case
+    bind_contextvars(payment_id=payment_id, wallet=account)
+    _check_payable(case, system.clock.now())
+    _check_wallet(system, standing, wallet)
     parts = system.clusters[case.payment.cluster]
     fee_payer = parts.fee_payers.issuer(case.group.base)
     if fee_payer is None:
@@ -85,12 +104,12 @@ async def _offer_transaction(
         get_logger().error("fee_payer_unusable", group=case.group.id, base=case.group.base)
         cause = pinning.Cause.fee_payer
         pinned = await pinning.pin_anew(system, parts, case.group, payment_id, case.merchant.shop, cause)
-        case, fee_payer = replace(case, group=pinned), parts.fee_payers.issuer(pinned.base)
+        case, fee_payer = msgspec.structs.replace(case, group=pinned), parts.fee_payers.issuer(pinned.base)
         if fee_payer is None:
             # Another process was faster, and has other keys.
             raise refusals.PaymentInPreparation
     try:
-        earlier = _still_good(system, known, account, await parts.snapshots.get(0, 0))
+        earlier = _still_good(system, standing, account, await parts.snapshots.get(0, 0))
         if earlier is not None:
             return _offer(case, earlier.usdc, earlier.message)
         payment = await quotes.ensure_quote(system, case.payment)
@@ -139,7 +158,18 @@ async def _offer_transaction(
 
 async def read_case(connection: Connection, payment_id: str) -> Case:
     """Raises PaymentNotFound."""
-    row = await connection.fetchrow(_READ, payment_id)
+    return _case_of(await connection.fetchrow(_READ, payment_id))
+
+
+async def _read_standing(connection: Connection, payment_id: str, account: str) -> Standing:
+    """Raises PaymentNotFound."""
+    row = await connection.fetchrow(_READ_FOR_WALLET, payment_id, account)
+    case = _case_of(row)
+    assert row is not None
+    return Standing(case, [IssuedTransaction.from_row(issued) for issued in row["live"]], row["is_ours"])
+
+
+def _case_of(row: Row | None) -> Case:
     if row is None:
         raise refusals.PaymentNotFound
     return Case(
@@ -149,7 +179,7 @@ async def read_case(connection: Connection, payment_id: str) -> Case:
     )
 
 
-def _check_payable(system: System, case: Case) -> None:
+def _check_payable(case: Case, now: datetime) -> None:
     payment = case.payment
     if case.group.winner_id is not None or payment.status in (S.paid, S.completed, S.superseded):
         raise refusals.OrderAlreadyPaid
@@ -157,19 +187,18 @@ def _check_payable(system: System, case: Case) -> None:
         raise refusals.PaymentRefused
     if payment.status is S.stuck:
         raise refusals.PaymentUnderReview
-    if payment.status is S.expired or system.clock.now() >= payment.expires_at:
+    if payment.status is S.expired or now >= payment.expires_at:
         raise refusals.PaymentExpired
     if case.merchant.status is not MerchantStatus.active or case.merchant.token_sealed is None:
         raise refusals.MerchantClosed
 
 
-async def _check_wallet(system: System, connection: Connection, case: Case, wallet: Pubkey) -> None:
+def _check_wallet(system: System, standing: Standing, wallet: Pubkey) -> None:
     """Raises OwnAddress or MerchantWallet."""
     own = {address for parts in system.clusters.values() for address in parts.fee_payers.addresses}
-    # Keys and single-use addresses of the past are ours, too.
-    if await connection.fetchval(_IS_OURS, str(wallet)):
+    if standing.is_ours:
         own.add(wallet)
-    check_wallet(wallet, own=own, merchant=Pubkey.from_string(case.payment.merchant_wallet))
+    check_wallet(wallet, own=own, merchant=Pubkey.from_string(standing.case.payment.merchant_wallet))
 
 
 async def _sign(plan: TransferPlan, fee_payer: FeePayer) -> SignedTransaction:
@@ -187,19 +216,18 @@ async def _store(
     """Check everything again, and last, under the locks, and store; or return the wallet's earlier transaction."""
     payment = ask.payment
     async with system.database.transaction() as connection:
-        await connection.execute(_LOCK_GROUP, case.group.id)
-        await connection.execute(_LOCK_PAYMENT, payment.id)
-        now = await read_case(connection, payment.id)
-        _check_payable(system, now)
-        if now.payment.usdc != payment.usdc or not quotes.is_current(now.payment, system.clock.now()):
+        await connection.execute(_LOCK, case.group.id, payment.id)
+        standing = await _read_standing(connection, payment.id, ask.wallet)
+        current, now = standing.case, system.clock.now()
+        _check_payable(current, now)
+        if current.payment.usdc != payment.usdc or not quotes.is_current(current.payment, now):
             raise refusals.PriceChanged
-        known = await live_transactions(connection, payment.id)
-        earlier = _still_good(system, known, ask.wallet, snapshot)
+        earlier = _still_good(system, standing, ask.wallet, snapshot)
         if earlier is not None:
             return earlier
-        if now.group.address != case.group.address:
+        if current.group.address != case.group.address:
             raise refusals.PaymentInPreparation
-        await check_quotas(system, connection, ask)
+        await check_quotas(system, connection, ask, now)
         stored = await store_issued(
             connection,
             payment,
@@ -209,20 +237,18 @@ async def _store(
             snapshot.blockhash,
             cost=ask.cost,
             network=ask.network,
-            at=system.clock.now(),
+            at=now,
         )
         if not stored:
             raise refusals.BlockhashUsed
-    metrics.transaction_requests_total.labels(outcome="issued").inc()
+    _ISSUED.inc()
     return None
 
 
-def _still_good(
-    system: System, known: list[IssuedTransaction], account: str, snapshot: ChainSnapshot
-) -> IssuedTransaction | None:
+def _still_good(system: System, standing: Standing, account: str, snapshot: ChainSnapshot) -> IssuedTransaction | None:
     """The wallet's own live transaction, while enough blocks are left to sign it in peace."""
     height = snapshot.blockhash.last_valid_block_height - BLOCKHASH_LIFE_BLOCKS
-    for issued in known:
+    for issued in standing.live:
         left = issued.last_valid_block_height - height
         if issued.wallet == account and left >= system.settings.reuse_blocks:
             return issued

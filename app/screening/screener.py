@@ -1,7 +1,8 @@
 """Screening: is this wallet one that we must not serve?"""
 
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from app.errors import CustomerError
 
@@ -13,8 +14,7 @@ class ScreeningUnavailable(CustomerError):
     status = 503
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """Whether the wallet is flagged, and by which categories of risk."""
 
     flagged: bool

@@ -32,6 +32,10 @@ class Screened(msgspec.Struct, rename="camel"):
     address_risk_indicators: list[RiskIndicator] = []
 
 
+_CLEAR, _FLAGGED, _UNAVAILABLE = (
+    metrics.screenings_total.labels(outcome) for outcome in ("clear", "flagged", "unavailable")
+)
+
 Answer = Annotated[list[Screened], msgspec.Meta(min_length=1, max_length=1)]
 
 
@@ -56,11 +60,11 @@ class TrmScreener:
             if screened.address != wallet:
                 raise ValueError("the answer is about another address")
         except (httpx.HTTPError, TimeoutError, msgspec.DecodeError, ValueError) as error:
-            metrics.screenings_total.labels(outcome="unavailable").inc()
+            _UNAVAILABLE.inc()
             get_logger().warning("screening_unavailable", wallet=wallet, error=type(error).__name__)
             raise ScreeningUnavailable from error
         verdict = self._judge(screened)
-        metrics.screenings_total.labels(outcome="flagged" if verdict.flagged else "clear").inc()
+        (_FLAGGED if verdict.flagged else _CLEAR).inc()
         return verdict
 
     def _judge(self, screened: Screened) -> Verdict:
