@@ -10,6 +10,7 @@ from solders.pubkey import Pubkey
 from app.clusters import ClusterParts
 from app.errors import SettleError
 from app.logs import get_logger
+from app.payments.unknown import note_ours
 from app.records import Cluster
 from app.system import System
 from chain.errors import NodeError
@@ -129,9 +130,12 @@ async def move_funds(system: System, address: str) -> tuple[str, int] | None:
     lamports = await parts.node.balance(source.address)
     if lamports <= FEE:
         return None
-    # Nothing is stored: a second run finds what the first one left, and that is nothing once it has landed.
+    # The signature is noted, so that the sweep knows it. A second run finds what the first one left: nothing, once it
+    # has landed.
     blockhash = await parts.node.latest_blockhash("confirmed")
     signed = await sign_move(source, today, lamports, blockhash.hash)
+    async with system.database.acquire() as connection:
+        await note_ours(connection, parts.cluster, address, signed.signature, at=system.clock.now())
     await parts.node.send_transaction(signed.wire)
     for _ in range(LOOKS):
         view = await parts.node.signature_statuses([signed.signature])

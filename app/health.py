@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from app import metrics
+from app import metrics, restores
 from app.database import classify_error
 from app.payments import quotas
 from app.records import PaymentStatus
@@ -38,8 +38,8 @@ class Readiness(msgspec.Struct, frozen=True):
 async def check_readiness(system: System) -> Readiness:
     try:
         async with system.database.acquire() as connection:
-            await connection.fetchval("SELECT 1")
-        problems = await quotas.find_problems(system)
+            problems = await restores.find_problems(connection)
+        problems += await quotas.find_problems(system)
     except Exception as error:
         if classify_error(error) is None:
             raise

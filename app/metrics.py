@@ -17,6 +17,9 @@ node_faults_total = Counter(
 )
 node_well = Gauge("settle_node_well", "Whether a Solana node is well, as this process sees it.", ["cluster", "node"])
 websocket_open = Gauge("settle_websocket_open", "Whether a worker hears a cluster's websocket.", ["cluster"])
+unknown_signatures = Gauge(
+    "settle_unknown_signatures", "Signatures of our fee payers that our books do not have, and nobody has looked at."
+)
 landings_read_total = Counter(
     "settle_landings_read_total", "What landed, read back: what the nodes say taken together.", ["accord"]
 )

@@ -188,6 +188,24 @@ class WatchKind(StrEnum):
 _WATCH_KIND = {member.value: member for member in WatchKind}
 
 
+class UnknownStatus(StrEnum):
+    """What is known of a signature that our books do not have."""
+
+    # It mentions a fee payer of ours; its transaction was not read yet.
+    unread = "unread"
+    # Somebody else's: our fee payer did not sign it.
+    foreign = "foreign"
+    # Of a version that we neither make nor read.
+    unreadable = "unreadable"
+    # Our fee payer signed it, and we do not know it: a person must look.
+    open = "open"
+    # A person has looked.
+    reviewed = "reviewed"
+
+
+_UNKNOWN_STATUS = {member.value: member for member in UnknownStatus}
+
+
 class JobKind(StrEnum):
     """What a job does."""
 
@@ -1280,6 +1298,156 @@ class InboxEvent(Record, frozen=True):
         )
 
 
+class Sweep(Record, frozen=True):
+    """How far a fee payer's history was read (app/payments/sweep.py)."""
+
+    TABLE: ClassVar[str] = "sweeps"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "cluster": "cluster NOT NULL",
+        "fee_payer": "text NOT NULL",
+        "cursor_signature": "text",
+        "cursor_slot": "bigint NOT NULL",
+        "swept_at": "timestamp(6) with time zone NOT NULL",
+        "swept_slot": "bigint NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    cluster: Cluster
+    # Base58.
+    fee_payer: str
+    # The newest signature that need not be read again; empty while there is none.
+    cursor_signature: str | None
+    # What is older than this slot need not be read again.
+    cursor_slot: int
+    # When the last whole sweep ended, and the finalized slot at its beginning.
+    swept_at: datetime
+    swept_slot: int
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            _CLUSTER[row["cluster"]],
+            row["fee_payer"],
+            row["cursor_signature"],
+            row["cursor_slot"],
+            row["swept_at"],
+            row["swept_slot"],
+        )
+
+
+class UnknownSignature(Record, frozen=True):
+    """A signature in a fee payer's history that is none of those we issued or sent."""
+
+    TABLE: ClassVar[str] = "unknown_signatures"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "cluster": "cluster NOT NULL",
+        "fee_payer": "text NOT NULL",
+        "signature": "text NOT NULL",
+        "slot": "bigint NOT NULL",
+        "status": "unknown_status NOT NULL",
+        "payment_id": "text",
+        "created_at": "timestamp(6) with time zone NOT NULL",
+        "updated_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    cluster: Cluster
+    fee_payer: str
+    signature: str
+    slot: int
+    status: UnknownStatus
+    # The payment that it looks like, by its memo.
+    payment_id: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            _CLUSTER[row["cluster"]],
+            row["fee_payer"],
+            row["signature"],
+            row["slot"],
+            _UNKNOWN_STATUS[row["status"]],
+            row["payment_id"],
+            row["created_at"],
+            row["updated_at"],
+        )
+
+
+class IssuingPause(Record, frozen=True):
+    """Nothing is issued on a cluster while one of these is open (app/restores.py)."""
+
+    TABLE: ClassVar[str] = "issuing_pauses"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "cluster": "cluster NOT NULL",
+        "reason": "text NOT NULL",
+        "height": "bigint",
+        "created_at": "timestamp(6) with time zone NOT NULL",
+        "lifted_at": "timestamp(6) with time zone",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    cluster: Cluster
+    # What told of the restore.
+    reason: str
+    # The block height when it was noted: what was issued before has its last block within 150 of it.
+    height: int | None
+    created_at: datetime
+    lifted_at: datetime | None
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            _CLUSTER[row["cluster"]],
+            row["reason"],
+            row["height"],
+            row["created_at"],
+            row["lifted_at"],
+        )
+
+
+class DatabaseOrigin(Record, frozen=True):
+    """Which database this is. A restored one is another, or has another history."""
+
+    TABLE: ClassVar[str] = "database_origins"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "integer NOT NULL",
+        "server": "text",
+        "database": "bigint NOT NULL",
+        "timeline": "text NOT NULL",
+        "noted_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    # Always 1.
+    id: int
+    # The server's identifier, where we may read it; the database's number in it; its timeline.
+    server: str | None
+    database: int
+    timeline: str
+    noted_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["server"],
+            row["database"],
+            row["timeline"],
+            row["noted_at"],
+        )
+
+
 # Every enum by its name in the database, and every record, in the schema's order.
 ENUMS: dict[str, type[StrEnum]] = {
     "merchant_status": MerchantStatus,
@@ -1292,6 +1460,7 @@ ENUMS: dict[str, type[StrEnum]] = {
     "declined_kind": DeclinedKind,
     "fate": Fate,
     "watch_kind": WatchKind,
+    "unknown_status": UnknownStatus,
     "job_kind": JobKind,
     "job_status": JobStatus,
     "record_kind": RecordKind,
@@ -1316,4 +1485,8 @@ RECORDS: tuple[type[Record], ...] = (
     ShopifyMutation,
     ShopifyCall,
     InboxEvent,
+    Sweep,
+    UnknownSignature,
+    IssuingPause,
+    DatabaseOrigin,
 )

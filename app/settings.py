@@ -206,6 +206,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _meta("Websockets of the live cluster's nodes; empty: at the addresses of SETTLE_RPC_URLS.", secret=True),
     ] = ()
     test_rpc_websocket_urls: Annotated[tuple[str, ...], _meta("The same of the test cluster.", secret=True)] = ()
+    watch_sweep: Annotated[
+        bool,
+        _meta(
+            "Read the fee payers' history now and then: what an outage hid is found, and what our books do not have."
+        ),
+    ] = True
+    sweep_interval_seconds: Annotated[
+        int, _meta("How often it is read; at a worker's start it is read in any case.", ge=1, le=86_400)
+    ] = 300
     watch_webhook: Annotated[
         bool, _meta("Take Helius' webhooks, where an authorization is set for them. Off: /webhooks/helius answers 404.")
     ] = True

@@ -37,7 +37,7 @@ from chain.errors import (
     NodeUnavailable,
     TransactionVersionUnsupported,
 )
-from chain.programs import MAX_ACCOUNTS_PER_CALL, MAX_STATUSES_PER_CALL
+from chain.programs import MAX_ACCOUNTS_PER_CALL, MAX_HISTORY_PER_CALL, MAX_STATUSES_PER_CALL
 from chain.settled import SettledTransaction, read_error, read_settled
 
 T = TypeVar("T")
@@ -86,6 +86,13 @@ class StatusesView:
     statuses: list[SignatureStatus | None]
 
 
+class HistoryLine(NamedTuple):
+    """One transaction of an address' history."""
+
+    signature: str
+    slot: int
+
+
 class EpochInfo(NamedTuple):
     slot: int
     block_height: int
@@ -122,6 +129,15 @@ class Questions(ABC):
         """
         options = {"commitment": commitment, "encoding": "base64", "maxSupportedTransactionVersion": 0}
         return await self.ask("getTransaction", [signature, options], wire.Transaction | None, _read_transaction)
+
+    async def history(
+        self, address: Pubkey, *, before: str | None, until: str | None, commitment: Commitment
+    ) -> list[HistoryLine]:
+        """The newest 1,000 transactions that mention an address, newest first: those older than `before`, and newer
+        than `until` where the node knows that one."""
+        options = {"limit": MAX_HISTORY_PER_CALL, "before": before, "until": until, "commitment": commitment}
+        params = [str(address), {name: value for name, value in options.items() if value is not None}]
+        return await self.ask("getSignaturesForAddress", params, list[wire.HistoryLine], _read_history)
 
     async def epoch_info(self, commitment: Commitment) -> EpochInfo:
         return await self.ask("getEpochInfo", [{"commitment": commitment}], wire.Epoch, _read_epoch)
@@ -285,6 +301,10 @@ def _read_status(status: wire.Status | None) -> SignatureStatus | None:
 
 def _read_transaction(answer: wire.Transaction | None) -> SettledTransaction | None:
     return None if answer is None else read_settled(answer)
+
+
+def _read_history(answer: list[wire.HistoryLine]) -> list[HistoryLine]:
+    return [HistoryLine(line.signature, line.slot) for line in answer]
 
 
 def _read_epoch(answer: wire.Epoch) -> EpochInfo:

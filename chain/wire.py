@@ -42,6 +42,11 @@ class Status(_Wire):
     err: Any = msgspec.UNSET
 
 
+class HistoryLine(_Wire):
+    signature: str
+    slot: Natural
+
+
 class Epoch(_Wire):
     absolute_slot: Natural
     block_height: Natural

@@ -22,6 +22,7 @@ from app.seeding import seed_merchant
 from app.settings import Settings, example, load
 from app.system import System
 from chain.errors import ChainError
+from handlers.chain_commands import restored, unknown
 from handlers.fee_commands import fee_payers, fees
 from handlers.key_commands import keys
 from handlers.running import run, run_with_system
@@ -38,6 +39,8 @@ cli = typer.Typer(
 cli.add_typer(keys, name="keys")
 cli.add_typer(fee_payers, name="fee-payers")
 cli.command()(fees)
+cli.command()(restored)
+cli.command()(unknown)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from app.errors import SettleError
 from app.health import watch_balances
 from app.logs import get_logger
 from app.payments.feed import PaymentFeed
+from app.restores import notice_restore
 from app.settings import Settings, variable
 from app.system import System
 from handlers.public_door import make_public_door
@@ -129,6 +130,7 @@ async def serve(system: System, stop: asyncio.Event) -> None:
     """Serve both doors until `stop` is set, then finish what is being answered. Raises DoorTaken."""
     settings = system.settings
     tls = make_tls(settings)
+    await notice_restore(system)
     feed = PaymentFeed()
     public = _make_server(make_public_door(system, feed, stop), settings.host, settings.public_port, None)
     shopify = _make_server(make_shopify_door(system), settings.host, settings.shopify_port, tls)

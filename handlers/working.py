@@ -10,7 +10,9 @@ from app.logs import get_logger
 from app.payments.expiry import Expiry
 from app.payments.notices import Notices
 from app.payments.reclaim import Reclaimer
+from app.payments.sweep import Sweeper
 from app.payments.watcher import Watcher
+from app.restores import notice_restore
 from app.system import System
 from app.upkeep import Upkeep
 
@@ -18,11 +20,13 @@ from app.upkeep import Upkeep
 async def work(system: System, stop: asyncio.Event) -> None:
     """Work until `stop` is set, then finish the jobs that were begun. An error stops all parts: better restarted."""
     get_logger().info("worker_started", clusters=sorted(system.clusters))
+    await notice_restore(system)
     if system.settings.worker_metrics_port:
         start_http_server(system.settings.worker_metrics_port, system.settings.host)
     parts = [Worker(system).run(stop), watch_balances(system, stop), Upkeep(system).run(stop)]
     parts += [Watcher(system, cluster).run(stop) for cluster in system.clusters.values()]
     parts += [Notices(system, cluster).run(stop) for cluster in system.clusters.values()]
+    parts += [Sweeper(system, cluster).run(stop) for cluster in system.clusters.values()]
     parts += [Reclaimer(system, cluster).run(stop) for cluster in system.clusters.values()]
     parts += [Expiry(system, cluster).run(stop) for cluster in system.clusters.values()]
     parts += [cluster.node.watch(stop, system.settings.node_check_ms / 1000) for cluster in system.clusters.values()]

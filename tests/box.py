@@ -130,7 +130,14 @@ async def open_box(
     """Start everything on a migrated database; `changes` are settings by name, with WORLD for the world's origin."""
     # Each watcher has tests of its own. Elsewhere there is polling alone, so that the others' jobs and calls are not in
     # the way of whoever counts jobs, or the strikes of a fault.
-    changes = {"job_poll_ms": 100, "expiry_poll_ms": 200, "watch_webhook": False, "watch_websocket": False, **changes}
+    changes = {
+        "job_poll_ms": 100,
+        "expiry_poll_ms": 200,
+        "watch_webhook": False,
+        "watch_websocket": False,
+        "watch_sweep": False,
+        **changes,
+    }
     ports = Ports(world=free_port(), app=free_port(), shopify=free_port())
     world = World(folder, ports, slot_ms=slot_ms)
     listener = socket.create_server(("127.0.0.1", ports.world))

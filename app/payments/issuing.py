@@ -30,7 +30,8 @@ S = PaymentStatus
 _ISSUED = metrics.transaction_requests_total.labels("issued")
 
 # Whole rows as composites: one round trip, and no column of one table hides another's.
-_CASE = "p AS payment, g AS payment_group, m AS merchant"
+_CASE = """p AS payment, g AS payment_group, m AS merchant,
+    EXISTS (SELECT FROM issuing_pauses s WHERE s.cluster = p.cluster AND s.lifted_at IS NULL) AS is_paused"""
 _OF_PAYMENT = """
 FROM payments p JOIN payment_groups g ON g.id = p.group_id JOIN merchants m ON m.id = p.merchant_id WHERE p.id = $1
 """
@@ -53,11 +54,12 @@ WHERE p.id = $2 FOR UPDATE OF p
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A payment with its group and its merchant."""
+    """A payment with its group and its merchant; `is_paused`: nothing is issued on its cluster (app/restores.py)."""
 
     payment: Payment
     group: PaymentGroup
     merchant: Merchant
+    is_paused: bool
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -176,6 +178,7 @@ def _case_of(row: Row | None) -> Case:
         Payment.from_row(row["payment"]),
         PaymentGroup.from_row(row["payment_group"]),
         Merchant.from_row(row["merchant"]),
+        row["is_paused"],
     )
 
 
@@ -191,6 +194,8 @@ def _check_payable(case: Case, now: datetime) -> None:
         raise refusals.PaymentExpired
     if case.merchant.status is not MerchantStatus.active or case.merchant.token_sealed is None:
         raise refusals.MerchantClosed
+    if case.is_paused:
+        raise refusals.IssuingPaused
 
 
 def _check_wallet(system: System, standing: Standing, wallet: Pubkey) -> None:

@@ -1,0 +1,51 @@
+"""`settle restored` and `settle unknown`: what a person says, and asks, about our books and the chain."""
+
+from typing import Annotated
+
+import typer
+
+from app.payments.unknown import list_unknown, review
+from app.restores import pause_issuing
+from app.system import System
+from handlers.figures import show
+from handlers.running import run_with_system
+
+
+def restored() -> None:
+    """Say that the database was restored from a backup: nothing is issued until what is missing in it can not land."""
+
+    async def task(system: System) -> None:
+        await pause_issuing(system.database, system.clusters, system.clock.now())
+        typer.echo(
+            "nothing is issued until 150 blocks and finality have passed and the sweep has run; /ready says when"
+        )
+
+    run_with_system(task)
+
+
+def unknown(
+    reviewed: Annotated[
+        str | None, typer.Option(help="A signature that a person has looked at: it is not listed any more.")
+    ] = None,
+) -> None:
+    """List the transactions that our fee payers signed and our books do not have."""
+
+    async def task(system: System) -> None:
+        if reviewed is not None and not await review(system, reviewed):
+            typer.echo(f"{reviewed} is not among those that must be looked at", err=True)
+            raise typer.Exit(1)
+        show(
+            [
+                {
+                    "signature": one.signature,
+                    "cluster": one.cluster,
+                    "fee_payer": one.fee_payer,
+                    "slot": one.slot,
+                    "looks_like_payment": one.payment_id,
+                    "found_at": f"{one.created_at:%Y-%m-%d %H:%M:%S}",
+                }
+                for one in await list_unknown(system)
+            ]
+        )
+
+    run_with_system(task)

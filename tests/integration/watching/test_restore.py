@@ -1,0 +1,200 @@
+"""A database restored from backup issues nothing until what is missing in it was found, or can not land any more."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from app import restores
+from app.records import Cluster
+from app.restores import notice_restore
+from app.sandbox.serving import serving
+from app.sandbox.world import Ports, World
+from app.settings import load
+from app.system import System
+from chain.pool import MAX_LAG_SLOTS
+from handlers.working import work
+from tests.bench.ground import environment_of
+from tests.box import Box, open_box
+from tests.conftest import Server
+from tests.house import free_port, make_settings, open_house
+from tests.waiting import wait_until
+
+
+@asynccontextmanager
+async def open_world(folder: Path) -> AsyncIterator[tuple[World, httpx.AsyncClient]]:
+    """A world that outlives the houses in it."""
+    world = World(folder, Ports(world=free_port(), app=free_port(), shopify=free_port()), slot_ms=50)
+    listener = socket.create_server(("127.0.0.1", int(world.url.rpartition(":")[2])))
+    await world.start()
+    try:
+        async with serving(world.app, listener), httpx.AsyncClient(base_url=world.url, timeout=60) as outside:
+            yield world, outside
+    finally:
+        await world.stop()
+        listener.close()
+
+
+@asynccontextmanager
+async def open_box_in(world: World, outside: httpx.AsyncClient, database_url: str) -> AsyncIterator[Box]:
+    changes = {"JOB_POLL_MS": "100", "WATCH_WEBHOOK": "false", "WATCH_WEBSOCKET": "false"}
+    settings = load(world.environment(database_url) | {f"SETTLE_{name}": value for name, value in changes.items()})
+    async with open_house(settings) as house:
+        stop = asyncio.Event()
+        working = asyncio.create_task(work(house.system, stop))
+        try:
+            yield Box(world, house, outside)
+        finally:
+            stop.set()
+            await working
+
+
+async def request_transaction(box: Box, checkout: dict[str, Any]) -> httpx.Response:
+    wallet = await box.wallet()
+    return await box.house.public.post(f"/transactions/payment/{checkout['payment']}", json={"account": wallet})
+
+
+async def test_after_a_restore_nobody_pays_twice_and_nothing_is_issued_too_early(
+    postgres: Server, database_url: str, tmp_path: Path
+) -> None:
+    name = database_url.partition("@/")[2].partition("?")[0]
+    backup = f"backup_of_{name}"
+    admin = await asyncpg.connect(postgres.dsn("postgres"))
+    async with open_world(tmp_path) as (world, outside):
+        async with open_box_in(world, outside, database_url) as box:
+            lost, other = await box.checkout(), await box.checkout()
+        await admin.execute(f"CREATE DATABASE {backup} TEMPLATE {name} STRATEGY file_copy")
+        try:
+            # Paid after the backup was made.
+            async with open_box_in(world, outside, database_url) as box:
+                assert (await box.pay(await box.wallet(), lost["link"])).status_code == 200
+                await box.until_status(lost, "completed")
+            async with open_box_in(world, outside, postgres.dsn(backup)) as box:
+                await check_restored(box, lost, other)
+        finally:
+            await admin.execute(f"DROP DATABASE {backup} WITH (FORCE)")
+            await admin.close()
+
+
+async def check_restored(box: Box, lost: dict[str, Any], other: dict[str, Any]) -> None:
+    ready = (await box.house.public.get("/ready")).json()
+    assert ready["status"] == "degraded"
+    assert sum("the database was restored" in problem for problem in ready["problems"]) == len(Cluster)
+    for checkout in (lost, other):
+        answer = await request_transaction(box, checkout)
+        assert (answer.status_code, answer.json()["reason"]) == (503, "issuing_paused")
+
+    async def is_height_noted() -> bool:
+        return not await box.house.rows("SELECT FROM issuing_pauses WHERE height IS NULL")
+
+    await wait_until(is_height_noted, 20, "the heights are noted")
+    # 150 blocks are not enough: what is missing must be final, and the node may have been behind.
+    await box.advance(8)
+    assert (await request_transaction(box, other)).json()["reason"] == "issuing_paused"
+    await box.advance(10)
+
+    async def is_lifted() -> bool:
+        return not await box.house.rows("SELECT FROM issuing_pauses WHERE lifted_at IS NULL")
+
+    await wait_until(is_lifted, 30, "issuing goes on")
+    # What was paid in the meantime was found before: its order waits for a person, and can not be paid again.
+    [row] = await box.house.rows("SELECT * FROM unknown_signatures WHERE status = 'open'")
+    assert row["payment_id"] == lost["payment"]
+    [payment] = await box.house.rows("SELECT status, stuck_reason FROM payments WHERE id = $1", lost["payment"])
+    assert tuple(payment) == ("stuck", "landed_unknown")
+    assert (await request_transaction(box, lost)).json()["reason"] == "payment_under_review"
+    assert (await box.pay(await box.wallet(), other["link"])).status_code == 200
+    await box.until_status(other, "completed")
+    assert await box.violations() == []
+
+
+@pytest.mark.parametrize("short", [0, 1])
+async def test_the_pause_ends_at_the_block_after_the_last_one_that_could_be_of_use(
+    database_url: str, tmp_path: Path, short: int
+) -> None:
+    system = await System.open(make_settings(database_url, tmp_path))
+    try:
+        await restores.pause_issuing(system.database, [Cluster.live], system.clock.now())
+        # Without a height nothing ends it.
+        assert not await restores.lift_pause(system, Cluster.live, 10**9)
+        async with system.database.acquire() as connection:
+            await restores.note_height(connection, Cluster.live, 1_000)
+            # The first one that was noted counts.
+            await restores.note_height(connection, Cluster.live, 2_000)
+        last = 1_000 + 150 + MAX_LAG_SLOTS + system.settings.dead_margin_blocks
+        assert await restores.lift_pause(system, Cluster.live, last + 1 - short) is (short == 0)
+        async with system.database.acquire() as connection:
+            assert await restores.is_paused(connection, Cluster.live) is (short == 1)
+            assert not await restores.is_paused(connection, Cluster.test)
+    finally:
+        await system.close()
+
+
+async def test_a_pause_is_not_lifted_while_a_signature_is_unread(database_url: str, tmp_path: Path) -> None:
+    async with open_box(database_url, tmp_path) as box:
+        await restores.pause_issuing(box.house.system.database, [Cluster.live], box.house.system.clock.now())
+        await box.fault("rpc", "null_transaction")
+        address = str(box.house.system.clusters[Cluster.live].fee_payer.address)
+        await box.world._devnets["live"].airdrop(address, 1)
+
+        async def is_unread() -> bool:
+            await box.advance(30)
+            return bool(await box.house.rows("SELECT FROM unknown_signatures WHERE status = 'unread'"))
+
+        await wait_until(is_unread, 30, "it is found")
+        checkout = await box.checkout()
+        assert (await request_transaction(box, checkout)).json()["reason"] == "issuing_paused"
+        await box.mend()
+
+        async def is_lifted() -> bool:
+            return not await box.house.rows("SELECT FROM issuing_pauses WHERE lifted_at IS NULL")
+
+        await wait_until(is_lifted, 30, "issuing goes on")
+        assert (await request_transaction(box, checkout)).status_code == 200
+
+
+async def test_the_same_database_is_not_taken_for_another_at_the_next_start(database_url: str, tmp_path: Path) -> None:
+    system = await System.open(make_settings(database_url, tmp_path))
+    try:
+        assert [await notice_restore(system) for _ in range(2)] == [False, False]
+        assert await asyncio.gather(*(notice_restore(system) for _ in range(5))) == [False] * 5
+        for column, value in (("timeline", "'00000009'"), ("database", "1"), ("server", "'7'")):
+            async with system.database.acquire() as connection:
+                await connection.execute(f"UPDATE database_origins SET {column} = {value}")
+            # However many processes start at once, one notices.
+            assert sorted(await asyncio.gather(*(notice_restore(system) for _ in range(5)))) == [False] * 4 + [True]
+        async with system.database.acquire() as connection:
+            await connection.execute("UPDATE database_origins SET server = NULL")
+        assert not await notice_restore(system)
+    finally:
+        await system.close()
+
+
+async def test_a_person_may_say_so(database_url: str, tmp_path: Path) -> None:
+    settings = make_settings(database_url, tmp_path)
+    for command, expected in ((["restored"], "nothing is issued"), (["unknown"], "")):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "handlers.cli",
+            *command,
+            env=environment_of(settings),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        assert process.returncode == 0, output
+        assert expected in output.decode()
+    system = await System.open(settings)
+    try:
+        async with system.database.acquire() as connection:
+            assert await restores.is_paused(connection, Cluster.live)
+    finally:
+        await system.close()
