@@ -143,6 +143,12 @@ _QUERIES: tuple[tuple[str, str], ...] = (
             WHERE j.record = 'inbox' AND j.record_id = e.id::text AND j.status <> 'done')""",
     ),
     (
+        "I6",
+        """SELECT p.id::text AS record, 'a request for privacy that no job will do' AS problem FROM privacy_requests p
+        WHERE done_at IS NULL AND NOT EXISTS (SELECT FROM jobs j WHERE j.record = 'privacy_request'
+            AND j.record_id = p.id::text AND j.status IN ('waiting', 'running'))""",
+    ),
+    (
         "I7",
         """SELECT p.id AS record,
             'its status is ' || p.status || ', its last event says ' || coalesce(e.to_status, 'nothing') AS problem
@@ -170,6 +176,8 @@ FROM events WHERE record IN ('payment', 'refund') AND to_status IS NOT NULL
 _PAID = """
 SELECT p AS payment, i AS issued FROM payments p JOIN issued_transactions i ON i.signature = p.paid_signature
 WHERE p.status IN ('paid', 'completed') AND p.exception <> 'vanished' AND p.cluster = $1 AND i.id > $2
+    -- Of what was erased, the chain alone knows who paid whom.
+    AND i.message <> ''
 ORDER BY i.id LIMIT $3
 """
 _PAGE = 500

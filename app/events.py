@@ -23,6 +23,7 @@ VANISHED = "vanished"  # a transaction for which the session is pending at Shopi
 DISPUTED = "disputed"  # Shopify says that it is closed, our ledger that it is open
 UNINSTALLED = "uninstalled"  # the merchant took the app out of the shop
 INSTALLED = "installed"  # the merchant installed the app again
+ANSWERED = "answered"  # what a request for privacy asked for was done
 ACCESS_LOST = "access_lost"  # Shopify gives no new access token for the shop
 CHANGED = "changed"  # a setting of the merchant's: which, from what, to what
 SIGNED_IN = "signed_in"  # a browser of the merchant's was signed in at the portal

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import suppress
+from datetime import timedelta
 from typing import Literal
 
 import msgspec
@@ -10,12 +11,16 @@ import msgspec
 from app import metrics, restores
 from app.database import classify_error
 from app.payments import quotas
-from app.records import PaymentStatus
+from app.privacy.requests import DAYS as PRIVACY_DAYS
+from app.records import PaymentStatus, PrivacyKind
 from app.system import System
 from chain.errors import NodeError
 
 _OPEN_PAYMENTS = "SELECT status, count(*) AS count FROM payments WHERE status = ANY($1) GROUP BY status"
 _JOBS = "SELECT status, count(*) AS count FROM jobs WHERE status IN ('waiting', 'running', 'dead') GROUP BY status"
+_PRIVACY = """
+SELECT kind, count(*) AS count, min(due_at) AS due_at FROM privacy_requests WHERE done_at IS NULL GROUP BY kind
+"""
 _OLDEST = "SELECT min(updated_at) FROM payments WHERE status = 'paid'"
 
 NOT_FINAL = (PaymentStatus.pending, PaymentStatus.paid, PaymentStatus.rejecting, PaymentStatus.stuck)
@@ -68,6 +73,7 @@ class Gauges:
 
 
 async def _refresh_gauges(system: System) -> None:
+    await _refresh_privacy(system)
     async with system.database.operational("metrics"):
         await quotas.find_problems(system)
     async with system.database.operational("metrics"), system.database.acquire() as connection:
@@ -79,6 +85,15 @@ async def _refresh_gauges(system: System) -> None:
         for state in ("waiting", "running", "dead"):
             metrics.jobs_by_status.labels(status=state).set(jobs.get(state, 0))
         metrics.oldest_open_seconds.set((system.clock.now() - oldest).total_seconds() if oldest else 0)
+
+
+async def _refresh_privacy(system: System) -> None:
+    async with system.database.operational("metrics"), system.database.acquire() as connection:
+        open_ones = {row["kind"]: row for row in await connection.fetch(_PRIVACY)}
+        for kind in PrivacyKind:
+            metrics.privacy_open.labels(kind=kind).set(open_ones[kind]["count"] if kind in open_ones else 0)
+        left = [row["due_at"] - system.clock.now() for row in open_ones.values()]
+        metrics.privacy_due_seconds.set(min([*left, timedelta(days=PRIVACY_DAYS)]).total_seconds())
 
 
 async def watch_balances(system: System, stop: asyncio.Event) -> None:

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from solders.pubkey import Pubkey
@@ -11,6 +11,7 @@ from app import events
 from app.clusters import ClusterParts
 from app.database import Connection, Database
 from app.errors import SettleError
+from app.keyring import KeyRing
 from app.logs import get_logger
 from app.records import Cluster, Merchant, MerchantStatus, RecordKind
 from chain.addresses import token_account
@@ -35,18 +36,23 @@ class MerchantInactive(SettleError):
 
 @dataclass(frozen=True)
 class Payee:
-    """A merchant with its payout wallet and, on each cluster, that one's USDC account, base58."""
+    """A merchant with its payout wallet and, on each cluster, that one's USDC account, base58.
+
+    `customer_key` is the key of its digests of customers (app/privacy/digests.py), hex.
+    """
 
     merchant: Merchant
     wallet: str
     token_accounts: Mapping[Cluster, str]
+    customer_key: str | None = field(repr=False)
 
 
 class MerchantDirectory:
     """Remembers merchants by shop. What it remembers may be old, so a statement that relies on it checks it again."""
 
-    def __init__(self, database: Database, clusters: Mapping[Cluster, ClusterParts]) -> None:
+    def __init__(self, database: Database, clusters: Mapping[Cluster, ClusterParts], keyring: KeyRing) -> None:
         self._database = database
+        self._keyring = keyring
         self._clusters = clusters
         self._remembered: OrderedDict[str, Payee] = OrderedDict()
 
@@ -80,7 +86,8 @@ class MerchantDirectory:
             raise MerchantInactive(shop=shop)
         wallet = Pubkey.from_string(merchant.wallet)
         accounts = {name: str(token_account(wallet, parts.mint)) for name, parts in self._clusters.items()}
-        return Payee(merchant, merchant.wallet, accounts)
+        sealed = merchant.customer_key_sealed
+        return Payee(merchant, merchant.wallet, accounts, None if sealed is None else self._keyring.open(sealed))
 
 
 async def move_merchant(

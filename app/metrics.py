@@ -52,6 +52,9 @@ operational_errors_total = Counter("settle_operational_errors_total", "Expected 
 quota_refusals_total = Counter("settle_quota_refusals_total", "Transactions refused by a limit or budget.", ["limit"])
 reclaims_total = Counter("settle_reclaims_total", "Transactions that take rent back, by fate.", ["outcome"])
 pins_total = Counter("settle_pins_total", "Orders that got another single-use account, by cause.", ["cause"])
+privacy_requests_total = Counter(
+    "settle_privacy_requests_total", "Requests for privacy that were done, by kind and outcome.", ["kind", "outcome"]
+)
 webhooks_total = Counter("settle_webhooks_total", "Shopify's webhooks processed, by topic.", ["topic"])
 token_renewals_total = Counter("settle_token_renewals_total", "Renewals of shops' tokens by outcome.", ["outcome"])
 alarms_total = Counter("settle_alarms_total", "What a person must look at.", ["reason"])
@@ -68,6 +71,10 @@ payments_by_status = Gauge("settle_payments_open", "Payments that are not final,
 jobs_by_status = Gauge("settle_jobs_unfinished", "Jobs waiting, running and dead.", ["status"])
 oldest_open_seconds = Gauge(
     "settle_oldest_unacknowledged_seconds", "Age of the oldest payment that is paid and not acknowledged."
+)
+privacy_open = Gauge("settle_privacy_requests_open", "Requests for privacy that are not done, by kind.", ["kind"])
+privacy_due_seconds = Gauge(
+    "settle_privacy_due_seconds", "Time left for the request for privacy that is due first; 30 days when none is open."
 )
 fee_payer_lamports = Gauge("settle_fee_payer_lamports", "Balance of the fee payer.", ["cluster"])
 fee_payer_spent_lamports = Gauge(

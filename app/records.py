@@ -18,11 +18,15 @@ class Row(Protocol):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One row of `TABLE`. `COLUMN_TYPES` has each column's SQL type, in the table's order."""
+    """One row of `TABLE`. `COLUMN_TYPES` has each column's SQL type, in the table's order.
+
+    `PERSONAL` names the columns that may tell of a person, and of whom: the customer or the shop.
+    """
 
     TABLE: ClassVar[str]
     COLUMNS: ClassVar[tuple[str, ...]]
     COLUMN_TYPES: ClassVar[dict[str, str]]
+    PERSONAL: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -225,6 +229,8 @@ class JobKind(StrEnum):
     void_reject = "void_reject"
     # Send paymentSessionPending, while finality is far.
     payment_pending = "payment_pending"
+    # Do what a request for privacy asks for.
+    privacy_request = "privacy_request"
 
 
 _JOB_KIND = {member.value: member for member in JobKind}
@@ -259,9 +265,25 @@ class RecordKind(StrEnum):
     refund = "refund"
     # A row of `declined_sessions`; its id as text.
     declined = "declined"
+    # A row of `privacy_requests`; its id as text.
+    privacy_request = "privacy_request"
 
 
 _RECORD_KIND = {member.value: member for member in RecordKind}
+
+
+class PrivacyKind(StrEnum):
+    """What a request for privacy asks for."""
+
+    # Everything that is known of one customer.
+    customer_data = "customer_data"
+    # That everything about one customer is erased.
+    customer_redact = "customer_redact"
+    # That everything about the shop and its customers is erased.
+    shop_redact = "shop_redact"
+
+
+_PRIVACY_KIND = {member.value: member for member in PrivacyKind}
 
 
 class InboxSource(StrEnum):
@@ -299,8 +321,18 @@ class Merchant(Record, frozen=True):
         "language": "text",
         "payout_problem": "text",
         "payout_seen_at": "timestamp(6) with time zone",
+        "customer_key_sealed": "bytea",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+    PERSONAL: ClassVar[dict[str, str]] = {
+        "shop": "shop",
+        "display_name": "shop",
+        "wallet": "shop",
+        "token_sealed": "shop",
+        "refresh_sealed": "shop",
+        "support_url": "shop",
+        "customer_key_sealed": "shop",
+    }
 
     id: int
     # The permanent domain, `name.myshopify.com`.
@@ -337,6 +369,8 @@ class Merchant(Record, frozen=True):
     # it could.
     payout_problem: str | None
     payout_seen_at: datetime | None
+    # The secret of this shop's digests of customers, sealed. Without it they tell nothing any more.
+    customer_key_sealed: bytes | None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -361,6 +395,7 @@ class Merchant(Record, frozen=True):
             row["language"],
             row["payout_problem"],
             row["payout_seen_at"],
+            row["customer_key_sealed"],
         )
 
 
@@ -377,6 +412,7 @@ class MerchantLogo(Record, frozen=True):
         "updated_at": "timestamp(6) with time zone NOT NULL",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+    PERSONAL: ClassVar[dict[str, str]] = {"digest": "shop", "content": "shop"}
 
     id: int
     merchant_id: int
@@ -399,6 +435,75 @@ class MerchantLogo(Record, frozen=True):
         )
 
 
+class PrivacyRequest(Record, frozen=True):
+    """What Shopify asked of a shop's behalf for a person's privacy; to be done by `due_at`."""
+
+    TABLE: ClassVar[str] = "privacy_requests"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "merchant_id": "bigint NOT NULL",
+        "kind": "privacy_kind NOT NULL",
+        "inbox_id": "bigint NOT NULL",
+        "number": "text",
+        "email_digest": "text",
+        "phone_digest": "text",
+        "asked_at": "timestamp(6) with time zone NOT NULL",
+        "due_at": "timestamp(6) with time zone NOT NULL",
+        "done_at": "timestamp(6) with time zone",
+        "outcome": "text",
+        "payments": "integer",
+        "export_sealed": "bytea",
+        "kept_until": "timestamp(6) with time zone",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+    PERSONAL: ClassVar[dict[str, str]] = {
+        "email_digest": "customer",
+        "phone_digest": "customer",
+        "export_sealed": "customer",
+    }
+
+    id: int
+    merchant_id: int
+    kind: PrivacyKind
+    # The webhook that asked: once for each.
+    inbox_id: int
+    # Shopify's number of a data request.
+    number: str | None
+    # Whose payments, as payments keep it; removed when it is done.
+    email_digest: str | None
+    phone_digest: str | None
+    # When Shopify asked.
+    asked_at: datetime
+    due_at: datetime
+    done_at: datetime | None
+    # `exported`, `erased`, `nothing_kept` or `installed_again` (app/privacy/requests.py).
+    outcome: str | None
+    # How many payments it was about.
+    payments: int | None
+    # What we know of the customer, as JSON, sealed: for the merchant to hand over, until `kept_until`.
+    export_sealed: bytes | None
+    kept_until: datetime | None
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["merchant_id"],
+            _PRIVACY_KIND[row["kind"]],
+            row["inbox_id"],
+            row["number"],
+            row["email_digest"],
+            row["phone_digest"],
+            row["asked_at"],
+            row["due_at"],
+            row["done_at"],
+            row["outcome"],
+            row["payments"],
+            row["export_sealed"],
+            row["kept_until"],
+        )
+
+
 class PortalSession(Record, frozen=True):
     """A browser that is signed in at the merchant portal. Signing out deletes it."""
 
@@ -412,6 +517,7 @@ class PortalSession(Record, frozen=True):
         "expires_at": "timestamp(6) with time zone NOT NULL",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+    PERSONAL: ClassVar[dict[str, str]] = {"digest": "shop"}
 
     id: int
     # Digest of the token in the browser's cookie; the token itself is nowhere else.
@@ -445,6 +551,7 @@ class OauthState(Record, frozen=True):
         "expires_at": "timestamp(6) with time zone NOT NULL",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+    PERSONAL: ClassVar[dict[str, str]] = {"shop": "shop"}
 
     # Digest of the state, which only Shopify's redirect and the browser's cookie carry.
     digest: str
@@ -599,8 +706,21 @@ class Payment(Record, frozen=True):
         "scanned_at": "timestamp(6) with time zone",
         "refused_at": "timestamp(6) with time zone",
         "refusal": "jsonb",
+        "email_digest": "text",
+        "phone_digest": "text",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+    PERSONAL: ClassVar[dict[str, str]] = {
+        "merchant_wallet": "shop",
+        "destination": "shop",
+        "cancel_url": "customer",
+        "locale": "customer",
+        "redirect_url": "customer",
+        "paid_wallet": "customer",
+        "refusal": "customer",
+        "email_digest": "customer",
+        "phone_digest": "customer",
+    }
 
     # Our own unguessable id, in the page's address: 22 characters of base64url.
     id: str
@@ -660,6 +780,10 @@ class Payment(Record, frozen=True):
     scanned_at: datetime | None
     refused_at: datetime | None
     refusal: dict[str, Any] | None
+    # Keyed digests of the customer's address and number (app/privacy/digests.py): kept only to find the payments that a
+    # privacy request of Shopify's is about.
+    email_digest: str | None
+    phone_digest: str | None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -702,6 +826,8 @@ class Payment(Record, frozen=True):
             row["scanned_at"],
             row["refused_at"],
             row["refusal"],
+            row["email_digest"],
+            row["phone_digest"],
         )
 
 
@@ -735,6 +861,12 @@ class Refund(Record, frozen=True):
         "updated_at": "timestamp(6) with time zone NOT NULL",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+    PERSONAL: ClassVar[dict[str, str]] = {
+        "payee_wallet": "customer",
+        "destination": "customer",
+        "merchant_message": "customer",
+        "paid_wallet": "shop",
+    }
 
     # Our own unguessable id, in the link that a wallet follows: 22 characters of base64url.
     id: str
@@ -874,6 +1006,7 @@ class IssuedTransaction(Record, frozen=True):
         "seen_by": "watch_kind",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+    PERSONAL: ClassVar[dict[str, str]] = {"wallet": "customer", "message": "customer", "network_address": "customer"}
 
     id: int
     # The fee payer's signature, which is the transaction's id on the chain, base58.
@@ -1080,6 +1213,7 @@ class Event(Record, frozen=True):
         "at": "timestamp(6) with time zone NOT NULL",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+    PERSONAL: ClassVar[dict[str, str]] = {"detail": "customer"}
 
     id: int
     record: RecordKind
@@ -1175,6 +1309,7 @@ class ShopifyMutation(Record, frozen=True):
         "disputed_at": "timestamp(6) with time zone",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+    PERSONAL: ClassVar[dict[str, str]] = {"variables": "customer"}
 
     id: int
     record: RecordKind
@@ -1218,6 +1353,7 @@ class ShopifyCall(Record, frozen=True):
         "ended_at": "timestamp(6) with time zone NOT NULL",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+    PERSONAL: ClassVar[dict[str, str]] = {"answer": "customer"}
 
     id: int
     mutation_id: int
@@ -1264,6 +1400,7 @@ class InboxEvent(Record, frozen=True):
         "sent_at": "timestamp(6) with time zone",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+    PERSONAL: ClassVar[dict[str, str]] = {"shop": "shop", "payload": "customer"}
 
     id: int
     source: InboxSource
@@ -1464,11 +1601,13 @@ ENUMS: dict[str, type[StrEnum]] = {
     "job_kind": JobKind,
     "job_status": JobStatus,
     "record_kind": RecordKind,
+    "privacy_kind": PrivacyKind,
     "inbox_source": InboxSource,
 }
 RECORDS: tuple[type[Record], ...] = (
     Merchant,
     MerchantLogo,
+    PrivacyRequest,
     PortalSession,
     OauthState,
     PaymentGroup,

@@ -9,6 +9,7 @@ from app.database import Database
 from app.errors import SettleError
 from app.keyring import KeyRing
 from app.logs import get_logger
+from app.privacy.digests import new_customer_key
 from app.settings import Settings, variable
 from app.shopify.payloads import SHOP
 from chain.addresses import parse_wallet
@@ -32,8 +33,8 @@ class SeedMerchant(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _UPSERT = """
-INSERT INTO merchants (shop, display_name, status, wallet, token_sealed, created_at, updated_at)
-VALUES ($1, $2, 'active', $3, $4, $5, $5) ON CONFLICT (shop) DO NOTHING
+INSERT INTO merchants (shop, display_name, status, wallet, token_sealed, created_at, updated_at, customer_key_sealed)
+VALUES ($1, $2, 'active', $3, $4, $5, $5, $6) ON CONFLICT (shop) DO NOTHING
 """
 
 
@@ -48,9 +49,10 @@ async def seed_merchant(settings: Settings) -> bool:
         raise SeedInvalid(problem=str(error)) from None
     if not SHOP.fullmatch(seed.shop):
         raise SeedInvalid(problem=f"{seed.shop} is not the domain of a shop")
-    token = KeyRing(settings.token_keys).seal(seed.token)
+    ring = KeyRing(settings.token_keys)
+    token, customer_key = ring.seal(seed.token), new_customer_key(ring)
     async with await Database.connect(settings.database_url, max_size=1) as database, database.acquire() as connection:
         now = make_clock(settings.clock_file).now()
-        await connection.execute(_UPSERT, seed.shop, seed.display_name, str(wallet), token, now)
+        await connection.execute(_UPSERT, seed.shop, seed.display_name, str(wallet), token, now, customer_key)
     get_logger().info("merchant_seeded", shop=seed.shop, setting=variable("seed_merchant"))
     return True

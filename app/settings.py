@@ -105,6 +105,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int, _meta("How often tokens of quiet shops and what has ended are looked for.", ge=1, le=86_400)
     ] = 300
 
+    # Privacy
+    privacy_export_days: Annotated[
+        int, _meta("How long what is known of a customer is kept for the merchant to download.", ge=1, le=365)
+    ] = 30
+
     # The merchant portal
     explorer_url: Annotated[
         str,

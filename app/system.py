@@ -75,7 +75,7 @@ class System:
             clock=clock,
             database=database,
             clusters=clusters,
-            merchants=MerchantDirectory(database, clusters),
+            merchants=MerchantDirectory(database, clusters, keyring),
             intake=Intake(database),
             refunds=RefundIntake(database),
             screener=TrmScreener(trm, settings.trm_api_key, settings.trm_risk_level, settings.trm_timeout_seconds),

@@ -8,6 +8,7 @@ from app.errors import SettleError
 from app.install.states import forget_old_states
 from app.logs import get_logger
 from app.portal.sessions import forget_ended
+from app.privacy.requests import keep_requests_going
 from app.system import System
 
 # Never-ending tokens are exchanged, quiet shops' renewed before their refresh token ends, lost ones tried again.
@@ -37,6 +38,7 @@ class Upkeep:
         async with self._system.database.acquire() as connection:
             await forget_ended(self._system, connection)
             await forget_old_states(self._system, connection)
+            await keep_requests_going(self._system, connection)
         await self._keep_tokens(stop)
 
     async def _keep_tokens(self, stop: asyncio.Event | None) -> None:

@@ -25,6 +25,7 @@ from chain.errors import ChainError
 from handlers.chain_commands import restored, unknown
 from handlers.fee_commands import fee_payers, fees
 from handlers.key_commands import keys
+from handlers.privacy_commands import privacy
 from handlers.running import run, run_with_system
 from handlers.serving import serve as serve_doors
 from handlers.working import work
@@ -41,6 +42,7 @@ cli.add_typer(fee_payers, name="fee-payers")
 cli.command()(fees)
 cli.command()(restored)
 cli.command()(unknown)
+cli.add_typer(privacy, name="privacy")
 
 
 def main() -> None:

@@ -66,11 +66,15 @@ class Row(Protocol):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One row of `TABLE`. `COLUMN_TYPES` has each column's SQL type, in the table's order."""
+    """One row of `TABLE`. `COLUMN_TYPES` has each column's SQL type, in the table's order.
+
+    `PERSONAL` names the columns that may tell of a person, and of whom: the customer or the shop.
+    """
 
     TABLE: ClassVar[str]
     COLUMNS: ClassVar[tuple[str, ...]]
     COLUMN_TYPES: ClassVar[dict[str, str]]
+    PERSONAL: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -182,6 +186,12 @@ def name_sql_type(column: Column, native: str | None, enums: dict[str, EnumType]
     return sql + " NOT NULL" if column.is_required else sql
 
 
+def whose(column: Column) -> str | None:
+    """Whom a column tells of: a line `@personal customer` or `@personal shop` of its documentation."""
+    found = re.search(r"^@personal (customer|shop)$", column.documentation or "", re.MULTILINE)
+    return found[1] if found else None
+
+
 def render_comment(documentation: str | None) -> list[str]:
     return [f"    # {line}".rstrip() for line in wrap(documentation, LINE_LENGTH - 6)]
 
@@ -194,7 +204,8 @@ def render_docstring(documentation: str | None) -> list[str]:
 
 
 def wrap(documentation: str | None, width: int) -> list[str]:
-    return [part for line in (documentation or "").splitlines() for part in textwrap.wrap(line, width) or [""]]
+    lines = [line for line in (documentation or "").splitlines() if not line.startswith("@personal")]
+    return [part for line in lines for part in textwrap.wrap(line, width) or [""]]
 
 
 def render_enum(enum: EnumType) -> str:
@@ -223,7 +234,10 @@ def render_model(model: Model, enums: dict[str, EnumType], native: dict[tuple[st
             raise SchemaError(f"{model.name}.{column.name}: no Python type is known for it")
         sql = name_sql_type(column, native.get((model.name, column.name)), enums)
         lines.append(f'        "{column.sql_name}": "{sql}",')
-    lines += ["    }", "    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)", ""]
+    lines += ["    }", "    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)"]
+    personal = {column.sql_name: whose(column) for column in columns if whose(column)}
+    lines += [f"    PERSONAL: ClassVar[dict[str, str]] = {personal!r}"] if personal else []
+    lines += [""]
     for column in columns:
         python = column.type if column.kind == "enum" else PYTHON_TYPES[column.type]
         lines += [*render_comment(column.documentation)]

@@ -19,7 +19,7 @@ import handlers
 from app.errors import SettleError
 from app.lifecycle import Lifecycle
 from app.payments.lifecycle import PAYMENTS
-from app.records import PaymentException, PaymentStatus, RefundException, RefundStatus
+from app.records import RECORDS, PaymentException, PaymentStatus, RefundException, RefundStatus
 from app.refunds.lifecycle import REFUNDS
 from app.sandbox import helius, prices, trm
 from app.sandbox.devnet.devnet import CLUSTER_FAULTS
@@ -156,6 +156,16 @@ def draw_faults() -> str:
     return "\n".join(["| target | fault | what it does |", "|---|---|---|", *rows])
 
 
+def draw_personal() -> str:
+    """Every column that may tell of a person, and of whom."""
+    rows = [
+        f"| `{record.TABLE}.{column}` | the {whose} |"
+        for record in RECORDS
+        for column, whose in record.PERSONAL.items()
+    ]
+    return "\n".join(["| column | of |", "|---|---|", *rows])
+
+
 BLOCKS: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "lifecycle"): partial(draw_lifecycle, PAYMENTS, PaymentStatus),
     ("README.md", "refund-lifecycle"): partial(draw_lifecycle, REFUNDS, RefundStatus),
@@ -164,6 +174,7 @@ BLOCKS: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/operating.md", "metrics"): draw_metrics,
     ("docs/api.md", "reasons"): draw_reasons,
     ("docs/sandbox.md", "faults"): draw_faults,
+    ("docs/privacy.md", "personal"): draw_personal,
 }
 
 

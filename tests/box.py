@@ -162,3 +162,10 @@ async def open_box(
     finally:
         await world.stop()
         listener.close()
+
+
+@asynccontextmanager
+async def open_browser() -> AsyncIterator[httpx.AsyncClient]:
+    """A person's browser: it follows redirects, keeps cookies and wants pages."""
+    async with httpx.AsyncClient(follow_redirects=True, headers={"Accept": "text/html"}, timeout=30) as client:
+        yield client

@@ -10,6 +10,7 @@ from app.install.states import issue_state, use_state
 from app.logs import bind_contextvars, get_logger
 from app.merchants import move_merchant
 from app.portal.sessions import sign_in
+from app.privacy.digests import new_customer_key
 from app.records import Merchant, MerchantStatus, RecordKind
 from app.shopify.oauth import Grant
 from app.shopify.payloads import read_shop
@@ -20,10 +21,14 @@ _CODE_LENGTH_MAX = 512
 
 # A merchant is not ready by being installed: it has no wallet yet.
 _ADD = """
-INSERT INTO merchants (shop, display_name, status, installed_at, created_at, updated_at)
-VALUES ($1, $2, 'inactive', $3, $3, $3) RETURNING id
+INSERT INTO merchants (shop, display_name, status, installed_at, created_at, updated_at, customer_key_sealed)
+VALUES ($1, $2, 'inactive', $3, $3, $3, $4) RETURNING id
 """
-_PICK_UP = "UPDATE merchants SET installed_at = $2, uninstalled_at = NULL, updated_at = $2 WHERE id = $1"
+_PICK_UP = """
+UPDATE merchants SET installed_at = $2, uninstalled_at = NULL, updated_at = $2,
+    customer_key_sealed = coalesce(customer_key_sealed, $3)
+WHERE id = $1
+"""
 
 
 class ConsentMissing(SettleError):
@@ -78,7 +83,7 @@ async def complete(system: System, query: bytes, *, state_cookie: str, old_sessi
         at = system.clock.now()
         grant = await system.oauth.exchange_code(shop, code)
         _check_scopes(system, grant)
-        merchant_id = await _install(connection, shop, at=at)
+        merchant_id = await _install(connection, shop, new_customer_key(system.keyring), at=at)
         await system.tokens.store(connection, merchant_id, grant, at=at)
         session = await sign_in(system, connection, merchant_id, replacing=old_session)
     get_logger().info("shop_signed_in", scopes=grant.scope, expires_in=grant.expires_in)
@@ -101,11 +106,11 @@ def _check_scopes(system: System, grant: Grant) -> None:
         raise ScopesMissing(missing=", ".join(missing))
 
 
-async def _install(connection: Connection, shop: str, *, at: datetime) -> int:
+async def _install(connection: Connection, shop: str, customer_key: bytes, *, at: datetime) -> int:
     """The shop's row: a new one, or the old one with its wallet and its history. Nobody else is at it."""
     row = await connection.fetchrow("SELECT * FROM merchants WHERE shop = $1 FOR NO KEY UPDATE", shop)
     if row is None:
-        merchant_id: int = await connection.fetchval(_ADD, shop, shop.removesuffix(".myshopify.com"), at)
+        merchant_id: int = await connection.fetchval(_ADD, shop, shop.removesuffix(".myshopify.com"), at, customer_key)
         await events.write_event(
             connection,
             RecordKind.merchant,
@@ -118,7 +123,7 @@ async def _install(connection: Connection, shop: str, *, at: datetime) -> int:
         get_logger().info("shop_installed")
         return merchant_id
     merchant = Merchant.from_row(row)
-    await connection.execute(_PICK_UP, merchant.id, at)
+    await connection.execute(_PICK_UP, merchant.id, at, customer_key)
     if merchant.uninstalled_at is not None:
         await events.write_event(connection, RecordKind.merchant, str(merchant.id), events.INSTALLED, at=at)
         get_logger().info("shop_installed_again")

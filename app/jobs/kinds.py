@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from app.inbox import InboxHandler
 from app.jobs.outcomes import Handler
 from app.payments import helius
+from app.privacy.requests import PRIVACY
 from app.records import InboxSource, JobKind
 from app.shopify.decline_mutations import DECLINE_CAPTURE, DECLINE_VOID
 from app.shopify.payment_mutations import PENDING, REJECT, RESOLVE
@@ -19,6 +20,7 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.capture_reject: DECLINE_CAPTURE,
     JobKind.void_reject: DECLINE_VOID,
     JobKind.payment_pending: PENDING,
+    JobKind.privacy_request: PRIVACY,
     # A new source of events is one line in this mapping.
     JobKind.inbox_event: InboxHandler({InboxSource.shopify: process_webhook, InboxSource.helius: helius.process}),
 }

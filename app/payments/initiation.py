@@ -9,6 +9,7 @@ from app.logs import bind_contextvars, get_logger
 from app.merchants import MerchantInactive, Payee
 from app.payments.intake import Asked, Opened
 from app.payments.quotes import Quote, make_quote
+from app.privacy.digests import digest_email, digest_phone
 from app.records import Cluster, Payment, RecordKind
 from app.shopify.payloads import OpenSession
 from app.system import System
@@ -82,7 +83,7 @@ async def _find(system: System, shop: str, session: OpenSession) -> Payment | No
 def _ask(
     system: System, payee: Payee, api_version: str, cluster: Cluster, session: OpenSession, quote: Quote | None
 ) -> Asked:
-    now = system.clock.now()
+    now, customer = system.clock.now(), session.customer
     group_key = session.group or f"payment:{session.id}"
     base = system.clusters[cluster].fee_payer.address
     secret = bytes.fromhex(system.settings.derivation_secret)
@@ -115,6 +116,8 @@ def _ask(
         proposed_at=session.proposed_at,
         expires_at=now + timedelta(seconds=system.settings.payment_lifetime_seconds),
         now=now,
+        email_digest=digest_email(payee.customer_key, customer.email if customer else None),
+        phone_digest=digest_phone(payee.customer_key, customer.phone_number if customer else None),
     )
 
 

@@ -20,7 +20,8 @@ WITH asked AS (
         merchant_id bigint, merchant_wallet text, group_key text, cluster cluster, base text, seed text, address text,
         id text, shopify_id text, gid text, api_version text, amount numeric, currency text, usdc bigint, rate numeric,
         rate_source text, rate_at timestamptz, quote_expires_at timestamptz, destination text, mint text, memo text,
-        reference text, cancel_url text, locale text, proposed_at timestamptz, expires_at timestamptz, now timestamptz
+        reference text, cancel_url text, locale text, proposed_at timestamptz, expires_at timestamptz, now timestamptz,
+        email_digest text, phone_digest text
     )
 ), known AS (
     SELECT p.*, false AS created FROM payments p WHERE p.shopify_id IN (SELECT shopify_id FROM asked)
@@ -36,11 +37,11 @@ WITH asked AS (
 ), opened AS (
     INSERT INTO payments (id, shopify_id, gid, merchant_id, group_id, cluster, api_version, amount, currency, status,
         exception, usdc, rate, rate_source, rate_at, quote_expires_at, merchant_wallet, destination, mint, memo,
-        reference, cancel_url, locale, proposed_at, expires_at, created_at, updated_at)
+        reference, cancel_url, locale, proposed_at, expires_at, created_at, updated_at, email_digest, phone_digest)
     SELECT id, shopify_id, gid, merchant_id, group_id, cluster, api_version, amount, currency,
         CASE WHEN winner_id IS NULL THEN 'pending'::payment_status ELSE 'superseded'::payment_status END,
         'none', usdc, rate, rate_source, rate_at, quote_expires_at, merchant_wallet, destination, mint, memo,
-        reference, cancel_url, locale, proposed_at, expires_at, now, now
+        reference, cancel_url, locale, proposed_at, expires_at, now, now, email_digest, phone_digest
     FROM fresh JOIN grouped USING (merchant_id, group_key, cluster) ORDER BY shopify_id
     -- Known to nobody when this statement began, but opened by another process since.
     ON CONFLICT (shopify_id) DO UPDATE SET shopify_id = EXCLUDED.shopify_id
@@ -85,6 +86,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     proposed_at: datetime | None
     expires_at: datetime
     now: datetime
+    email_digest: str | None
+    phone_digest: str | None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from app.database import Connection
 from app.errors import SettleError
 from app.identifiers import new_memo, new_reference, new_refund_id
 from app.money import format_amount
+from app.privacy.nobody import NOBODY
 from app.records import Cluster, JobKind, Payment, PaymentException, Refund, RefundException, RefundStatus
 from app.refunds import refusals
 from app.refunds.allotment import Share, allot
@@ -200,6 +201,8 @@ def _check(asked: AskedRefund, till: _Till | None) -> Refusal | None:
         return Refusal(refusals.RefundCurrencyDiffers(currency=till.payment.currency), till.payment.id)
     if till.paid is None:
         return Refusal(refusals.PaymentNotPaid(), till.payment.id)
+    if till.payment.paid_wallet == NOBODY:
+        return Refusal(refusals.PayeeErased(), till.payment.id)
     return None
 
 

@@ -31,6 +31,13 @@ class PaymentNotPaid(SettleError):
     status = 409
 
 
+class PayeeErased(SettleError):
+    """The customer's data were erased at their wish, and with them the wallet that paid. Refund them in another way."""
+
+    reason = "payee_erased"
+    status = 410
+
+
 class RefundConflict(SettleError):
     """The refund session {id} exists already with other content; nothing was changed."""
 

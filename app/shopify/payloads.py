@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -52,9 +52,14 @@ class Method(Struct):
 
 
 class Customer(Struct):
-    """Of the customer we keep the language, and nothing else."""
+    """Of the customer we keep the language, and digests of the other two; whatever those are, they refuse no sale."""
 
     locale: str | None = None
+    email: Any = None
+    phone_number: Any = None
+
+    def __repr__(self) -> str:
+        return "Customer(...)"
 
 
 class PaymentSession(Struct):
@@ -85,6 +90,7 @@ class OpenSession(Struct, frozen=True):
     cancel_url: str
     locale: str | None
     proposed_at: datetime | None
+    customer: Customer | None
 
 
 class RefundRequest(Struct):
@@ -140,6 +146,7 @@ def read_payment_session(body: bytes) -> OpenSession:
         cancel_url=_check_url(nested or session.cancel_url),
         locale=_read_locale(session.customer),
         proposed_at=_read_time(session.proposed_at),
+        customer=session.customer,
     )
 
 

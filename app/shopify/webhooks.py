@@ -9,6 +9,7 @@ from app.database import Connection
 from app.install.uninstall import uninstall
 from app.jobs.outcomes import Done, Outcome
 from app.logs import bind_contextvars, get_logger
+from app.privacy.requests import TOPICS, note_request
 from app.records import InboxEvent
 from app.system import System
 
@@ -34,7 +35,7 @@ async def _uninstalled(system: System, connection: Connection, event: InboxEvent
     await uninstall(connection, event.shop, happened_at=happened_at, at=system.clock.now())
 
 
-REACTIONS: Mapping[str, Reaction] = {"app/uninstalled": _uninstalled}
+REACTIONS: Mapping[str, Reaction] = {"app/uninstalled": _uninstalled, **dict.fromkeys(TOPICS, note_request)}
 
 
 async def process_webhook(system: System, event: InboxEvent) -> Outcome:

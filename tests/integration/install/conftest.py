@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest_asyncio
 
-from tests.box import Box, open_box
+from tests.box import Box, open_box, open_browser
 
 
 @pytest_asyncio.fixture
@@ -17,7 +17,6 @@ async def box(database_url: str, tmp_path: Path) -> AsyncIterator[Box]:
 
 
 @pytest_asyncio.fixture
-async def browser(box: Box) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser that follows redirects and keeps cookies."""
-    async with httpx.AsyncClient(follow_redirects=True, headers={"Accept": "text/html"}, timeout=30) as client:
-        yield client
+async def browser() -> AsyncIterator[httpx.AsyncClient]:
+    async with open_browser() as opened:
+        yield opened
