@@ -69,6 +69,11 @@ page_streams = Gauge("settle_page_streams", "Open live-status streams.")
 
 payments_by_status = Gauge("settle_payments_open", "Payments that are not final, by status.", ["status"])
 jobs_by_status = Gauge("settle_jobs_unfinished", "Jobs waiting, running and dead.", ["status"])
+certificate_end_seconds = Gauge(
+    "settle_certificate_end_timestamp_seconds",
+    "When the certificates of Shopify's door end, its own and the authorities it trusts.",
+    ["place", "subject", "serial"],
+)
 oldest_open_seconds = Gauge(
     "settle_oldest_unacknowledged_seconds", "Age of the oldest payment that is paid and not acknowledged."
 )

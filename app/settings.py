@@ -55,6 +55,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     shopify_trust: Annotated[
         str, _meta("Directory of PEM files: the authorities whose client certificates are Shopify.")
     ] = ""
+    trust_reload_seconds: Annotated[
+        int, _meta("How often the files of Shopify's door are looked at for changes.", ge=1, le=3_600)
+    ] = 10
+    shopify_proxies: Annotated[
+        tuple[str, ...],
+        _meta("Behind a proxy that ends TLS: its addresses or networks, comma separated; the port then speaks http."),
+    ] = ()
+    shopify_verdict_header: Annotated[
+        str, _meta("The header in which that proxy says SUCCESS of Shopify's certificate.", pattern="^[a-z0-9-]+$")
+    ] = "x-client-verify"
     body_limit_bytes: Annotated[int, _meta("Largest request body a door reads.", ge=1024, le=10_000_000)] = 65_536
     request_timeout_seconds: Annotated[
         int, _meta("Longest a door waits for the rest of a request body.", ge=1, le=120)
@@ -365,11 +375,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise SettingsInvalid(
                 problem=f"{variable('job_lease_seconds')} must be more than twice {variable('shopify_timeout_seconds')}"
             )
-        for proxy in self.trusted_proxies:
-            try:
-                ipaddress.ip_network(proxy)
-            except ValueError as error:
-                raise SettingsInvalid(problem=f"{variable('trusted_proxies')}: {error}") from None
+        for name in ("trusted_proxies", "shopify_proxies"):
+            for proxy in getattr(self, name):
+                try:
+                    ipaddress.ip_network(proxy)
+                except ValueError as error:
+                    raise SettingsInvalid(problem=f"{variable(name)}: {error}") from None
         known = [*self.helius_authorizations, *self.test_helius_authorizations]
         if len(set(known)) < len(known) or any(len(one) < HELIUS_AUTHORIZATION_CHARS for one in known):
             raise SettingsInvalid(

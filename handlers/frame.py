@@ -4,7 +4,7 @@ One layer of plain ASGI instead of one for each of these: every layer costs ever
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -21,6 +21,8 @@ QUIET_ROUTES = frozenset({"/health", "/ready", "/metrics", "/pay/{payment_id:pay
 
 # Headers as ASGI has them: names in lower case.
 RawHeaders = Sequence[tuple[bytes, bytes]]
+# Looks at a request before anything reads it, and raises what refuses it.
+Gate = Callable[[Scope], None]
 
 
 class Door(Starlette):
@@ -33,6 +35,7 @@ class Door(Starlette):
         *,
         headers: RawHeaders = (),
         error_handlers: Mapping[type[Exception], ErrorHandler] | None = None,
+        gate: Gate | None = None,
     ) -> None:
         super().__init__(routes=routes)
         # A redirect would lead to whatever host the request names.
@@ -40,20 +43,26 @@ class Door(Starlette):
         self.state.system = system
         self._headers = headers
         self._error_handlers = error_handlers or {}
+        self._gate = gate
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Frame(self.router, self._headers, self._error_handlers)
+        return Frame(self.router, self._headers, self._error_handlers, self._gate)
 
 
 class Frame:
     """See above. A route may leave more headers for its answer, an error's included, in `scope["state"]["headers"]`."""
 
     def __init__(
-        self, app: ASGIApp, headers: RawHeaders, error_handlers: Mapping[type[Exception], ErrorHandler]
+        self,
+        app: ASGIApp,
+        headers: RawHeaders,
+        error_handlers: Mapping[type[Exception], ErrorHandler],
+        gate: Gate | None,
     ) -> None:
         self._app = app
         self._headers = headers
         self._error_handlers = error_handlers
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,6 +83,8 @@ class Frame:
             await send(message)
 
         try:
+            if self._gate is not None:
+                self._gate(scope)
             await self._app(scope, receive, watch)
         except Exception as error:
             if status:

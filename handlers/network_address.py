@@ -19,14 +19,14 @@ def read_network_address(request: Request, settings: Settings) -> str | None:
     never read; nor is a word that is no address.
     """
     address = request.client.host if request.client else None
-    if address is None or not _is_trusted(address, settings):
+    if address is None or not is_among(address, settings.trusted_proxies):
         return address
     for claimed in reversed(_claims(request, settings.forwarded_header)):
         cleaned = _clean(claimed)
         if cleaned is None:
             break
         address = cleaned
-        if not _is_trusted(address, settings):
+        if not is_among(address, settings.trusted_proxies):
             break
     return address
 
@@ -51,17 +51,17 @@ def _clean(text: str) -> str | None:
         return None
 
 
-def _is_trusted(address: str, settings: Settings) -> bool:
-    networks = _networks(settings.trusted_proxies)
+def is_among(address: str, networks: tuple[str, ...]) -> bool:
+    """Whether an address is one of these, or in one of these networks."""
     if not networks:
         return False
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return any(parsed in network for network in networks)
+    return any(parsed in network for network in _parse(networks))
 
 
 @lru_cache(maxsize=8)
-def _networks(proxies: tuple[str, ...]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    return [ipaddress.ip_network(proxy) for proxy in proxies]
+def _parse(networks: tuple[str, ...]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    return [ipaddress.ip_network(network) for network in networks]

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -15,8 +14,8 @@ from app.health import watch_balances
 from app.logs import get_logger
 from app.payments.feed import PaymentFeed
 from app.restores import notice_restore
-from app.settings import Settings, variable
 from app.system import System
+from handlers.door_tls import DoorTls
 from handlers.public_door import make_public_door
 from handlers.shopify_door import make_shopify_door
 
@@ -26,13 +25,6 @@ GOODBYE_SECONDS = 0.5
 # A request's headers: how long they may take from its first byte or the connection's beginning, and their size.
 HEAD_SECONDS = 10
 HEAD_BYTES_MAX = 32_768
-
-
-class DoorCertificateInvalid(SettleError):
-    """Shopify's door can not be opened: {problem}."""
-
-    reason = "door_certificate_invalid"
-    status = 500
 
 
 class DoorTaken(SettleError):
@@ -98,43 +90,18 @@ class Door(uvicorn.Server):
         yield
 
 
-def make_tls(settings: Settings) -> ssl.SSLContext:
-    """TLS of Shopify's door: without a certificate of a trusted authority there is no session.
-
-    Raises DoorCertificateInvalid.
-    """
-    for name in ("shopify_certificate", "shopify_key", "shopify_trust"):
-        if not getattr(settings, name):
-            raise DoorCertificateInvalid(problem=f"{variable(name)} is not set")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_REQUIRED
-    # The trust store may hold an intermediate without its root: it is trusted as it stands.
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    try:
-        context.load_cert_chain(settings.shopify_certificate, settings.shopify_key)
-    except (OSError, ssl.SSLError) as error:
-        raise DoorCertificateInvalid(problem=f"certificate or key: {error}") from None
-    roots = sorted(Path(settings.shopify_trust).glob("*.pem"))
-    if not roots:
-        raise DoorCertificateInvalid(problem=f"no .pem file in {settings.shopify_trust}")
-    for root in roots:
-        try:
-            context.load_verify_locations(root)
-        except (OSError, ssl.SSLError) as error:
-            raise DoorCertificateInvalid(problem=f"{root}: {error}") from None
-    return context
-
-
 async def serve(system: System, stop: asyncio.Event) -> None:
     """Serve both doors until `stop` is set, then finish what is being answered. Raises DoorTaken."""
     settings = system.settings
-    tls = make_tls(settings)
+    # Behind a proxy, that one ends TLS.
+    tls = None if settings.shopify_proxies else DoorTls(settings)
     await notice_restore(system)
     feed = PaymentFeed()
     public = _make_server(make_public_door(system, feed, stop), settings.host, settings.public_port, None)
-    shopify = _make_server(make_shopify_door(system), settings.host, settings.shopify_port, tls)
-    async with feed.listen(system.database), _refreshing(system, stop):
+    shopify = _make_server(
+        make_shopify_door(system), settings.host, settings.shopify_port, tls.context if tls else None
+    )
+    async with feed.listen(system.database), _refreshing(system, stop, tls):
         servers = [asyncio.create_task(_serve(door)) for door in (public, shopify)]
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([*servers, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -176,13 +143,15 @@ def _make_server(app: object, host: str, port: int, tls: ssl.SSLContext | None) 
 
 
 @contextlib.asynccontextmanager
-async def _refreshing(system: System, stop: asyncio.Event) -> AsyncIterator[None]:
+async def _refreshing(system: System, stop: asyncio.Event, tls: DoorTls | None) -> AsyncIterator[None]:
     """Keep each cluster's snapshot fresh in the background, so that a warm request asks the node only once."""
     seconds = system.settings.node_check_ms / 1000
     runs = [parts.snapshots.run(stop) for parts in system.clusters.values()]
     runs += [parts.node.watch(stop, seconds) for parts in system.clusters.values()]
     tasks = [asyncio.create_task(run) for run in runs]
     tasks.append(asyncio.create_task(watch_balances(system, stop)))
+    if tls is not None:
+        tasks.append(asyncio.create_task(tls.watch(stop)))
     get_logger().info(
         "doors_opening", public_port=system.settings.public_port, shopify_port=system.settings.shopify_port
     )

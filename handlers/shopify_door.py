@@ -13,6 +13,7 @@ from app.shopify.payloads import read_declinable_session, read_payment_session, 
 from app.shopify.versions import check_version
 from app.system import System
 from handlers.frame import Door
+from handlers.proxy_verdict import make_gate
 from handlers.requests import Json, read_body, system_of
 
 
@@ -56,13 +57,13 @@ def _read_headers(request: Request) -> tuple[str, str]:
     return shop, check_version(request.headers.get("shopify-api-version", ""))
 
 
+SESSIONS = [
+    Route("/shopify/payment", open_payment_session, methods=["POST"]),
+    Route("/shopify/refund", open_refund_session, methods=["POST"]),
+    Route("/shopify/capture", decline_capture_session, methods=["POST"]),
+    Route("/shopify/void", decline_void_session, methods=["POST"]),
+]
+
+
 def make_shopify_door(system: System) -> Door:
-    return Door(
-        system,
-        [
-            Route("/shopify/payment", open_payment_session, methods=["POST"]),
-            Route("/shopify/refund", open_refund_session, methods=["POST"]),
-            Route("/shopify/capture", decline_capture_session, methods=["POST"]),
-            Route("/shopify/void", decline_void_session, methods=["POST"]),
-        ],
-    )
+    return Door(system, SESSIONS, gate=make_gate(system.settings))

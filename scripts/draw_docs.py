@@ -45,7 +45,9 @@ DOOR_REASONS = {
 ELSEWHERE = {
     "app.keyring": "worker's log",
     "app.shopify.tokens": "worker's log",
-    **dict.fromkeys(("app.migrations", "app.seeding", "app.settings", "handlers.serving"), "command line"),
+    **dict.fromkeys(
+        ("app.migrations", "app.seeding", "app.settings", "handlers.serving", "handlers.door_tls"), "command line"
+    ),
 }
 
 

@@ -73,6 +73,18 @@ def mint_server_only_client(directory: Path, out: Path) -> tuple[Path, Path]:
     return _mint(out, role, _load(directory, "shopify-intermediate"))
 
 
+def mint_rotated_client(directory: Path, out: Path) -> tuple[Path, Path, Path]:
+    """A client certificate of the sandbox's Shopify under another intermediate of the same root, as after a rotation.
+
+    Returns the paths of certificate, key and the new intermediate.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    key = _new_key()
+    intermediate = Identity(_sign(SHOPIFY_INTERMEDIATE, key, _load(directory, "shopify-root")), key)
+    _write(out / "intermediate.pem", _pem(intermediate.certificate))
+    return *_mint(out, SHOPIFY_CLIENT, intermediate), out / "intermediate.pem"
+
+
 def mint_foreign_client(out: Path) -> tuple[Path, Path]:
     """A client certificate of authorities with Shopify's names and other keys. Returns the paths of both."""
     root_key, key = _new_key(), _new_key()

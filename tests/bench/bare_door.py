@@ -14,7 +14,8 @@ from starlette.routing import Route
 from app.settings import load
 
 # The server as Settle runs it, so that no setting of it differs.
-from handlers.serving import _make_server, make_tls
+from handlers.door_tls import DoorTls
+from handlers.serving import _make_server
 
 TABLE = "CREATE TABLE IF NOT EXISTS bare_payments (LIKE payments INCLUDING ALL)"
 _COLUMNS = (
@@ -52,7 +53,9 @@ async def serve() -> None:
     await pool.execute(TABLE)
     # Any payment's values will do; the caller has made one.
     row = tuple(await pool.fetchrow(f"SELECT {_COLUMNS} FROM payments LIMIT 1"))
-    await _make_server(make_bare_door(pool, row), settings.host, settings.shopify_port, make_tls(settings)).serve()
+    await _make_server(
+        make_bare_door(pool, row), settings.host, settings.shopify_port, DoorTls(settings).context
+    ).serve()
 
 
 if __name__ == "__main__":

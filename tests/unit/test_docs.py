@@ -109,9 +109,8 @@ def door_routes(routes: Any, prefix: str = "") -> Iterator[str]:
 
 
 def test_every_endpoint_of_the_doors_is_described() -> None:
-    door = shopify_door.make_shopify_door(None)  # type: ignore[arg-type]  # only its routes are looked at
     routes = [
-        *door.routes,
+        *shopify_door.SESSIONS,
         *checkout_page.PAGES,
         transaction_request.TRANSACTIONS,
         *operations.OPERATIONS,
