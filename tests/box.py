@@ -13,7 +13,7 @@ import httpx
 from app.coherence import Violation, check_chain, check_records
 from app.sandbox.serving import serving
 from app.sandbox.world import Ports, World
-from app.settings import load
+from app.settings import Settings, load
 from handlers.working import work
 from tests.house import House, free_port, open_house
 from tests.waiting import wait_until
@@ -128,6 +128,32 @@ async def open_box(
     database_url: str, folder: Path, *, slot_ms: int = 50, worker: bool = True, **changes: Any
 ) -> AsyncIterator[Box]:
     """Start everything on a migrated database; `changes` are settings by name, with WORLD for the world's origin."""
+    async with (
+        open_world(folder, slot_ms=slot_ms) as (world, outside),
+        open_box_in(world, outside, database_url, worker=worker, **changes) as box,
+    ):
+        yield box
+
+
+@asynccontextmanager
+async def open_world(folder: Path, *, slot_ms: int = 50) -> AsyncIterator[tuple[World, httpx.AsyncClient]]:
+    """The outside world alone, with a client of its control calls."""
+    world = World(folder, Ports(world=free_port(), app=free_port(), shopify=free_port()), slot_ms=slot_ms)
+    listener = socket.create_server(("127.0.0.1", int(world.url.rpartition(":")[2])))
+    await world.start()
+    try:
+        async with (
+            serving(world.app, listener),
+            httpx.AsyncClient(base_url=world.url, timeout=60, limits=httpx.Limits(max_connections=250)) as outside,
+        ):
+            yield world, outside
+    finally:
+        await world.stop()
+        listener.close()
+
+
+def settings_in(world: World, database_url: str, **changes: Any) -> Settings:
+    """The settings of a house in this world; see `open_box`."""
     # Each watcher has tests of its own. Elsewhere there is polling alone, so that the others' jobs and calls are not in
     # the way of whoever counts jobs, or the strikes of a fault.
     changes = {
@@ -138,30 +164,25 @@ async def open_box(
         "watch_sweep": False,
         **changes,
     }
-    ports = Ports(world=free_port(), app=free_port(), shopify=free_port())
-    world = World(folder, ports, slot_ms=slot_ms)
-    listener = socket.create_server(("127.0.0.1", ports.world))
-    await world.start()
-    try:
-        async with serving(world.app, listener):
-            changed = {name: str(value).replace("WORLD", world.url) for name, value in changes.items()}
-            given = {f"SETTLE_{name.upper()}": value for name, value in changed.items()}
-            settings = load(world.environment(database_url) | given)
-            async with (
-                open_house(settings) as house,
-                httpx.AsyncClient(base_url=world.url, timeout=60, limits=httpx.Limits(max_connections=250)) as outside,
-            ):
-                stop = asyncio.Event()
-                working = asyncio.create_task(work(house.system, stop)) if worker else None
-                try:
-                    yield Box(world, house, outside)
-                finally:
-                    stop.set()
-                    if working is not None:
-                        await working
-    finally:
-        await world.stop()
-        listener.close()
+    changed = {name: str(value).replace("WORLD", world.url) for name, value in changes.items()}
+    given = {f"SETTLE_{name.upper()}": value for name, value in changed.items()}
+    return load(world.environment(database_url) | given)
+
+
+@asynccontextmanager
+async def open_box_in(
+    world: World, outside: httpx.AsyncClient, database_url: str, *, worker: bool = True, **changes: Any
+) -> AsyncIterator[Box]:
+    """A house in a world that may outlive it."""
+    async with open_house(settings_in(world, database_url, **changes)) as house:
+        stop = asyncio.Event()
+        working = asyncio.create_task(work(house.system, stop)) if worker else None
+        try:
+            yield Box(world, house, outside)
+        finally:
+            stop.set()
+            if working is not None:
+                await working
 
 
 @asynccontextmanager

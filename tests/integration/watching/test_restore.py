@@ -1,10 +1,7 @@
 """A database restored from backup issues nothing until what is missing in it was found, or can not land any more."""
 
 import asyncio
-import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,45 +12,13 @@ import pytest
 from app import restores
 from app.records import Cluster
 from app.restores import notice_restore
-from app.sandbox.serving import serving
-from app.sandbox.world import Ports, World
-from app.settings import load
 from app.system import System
 from chain.pool import MAX_LAG_SLOTS
-from handlers.working import work
 from tests.bench.ground import environment_of
-from tests.box import Box, open_box
+from tests.box import Box, open_box, open_box_in, open_world
 from tests.conftest import Server
-from tests.house import free_port, make_settings, open_house
+from tests.house import make_settings
 from tests.waiting import wait_until
-
-
-@asynccontextmanager
-async def open_world(folder: Path) -> AsyncIterator[tuple[World, httpx.AsyncClient]]:
-    """A world that outlives the houses in it."""
-    world = World(folder, Ports(world=free_port(), app=free_port(), shopify=free_port()), slot_ms=50)
-    listener = socket.create_server(("127.0.0.1", int(world.url.rpartition(":")[2])))
-    await world.start()
-    try:
-        async with serving(world.app, listener), httpx.AsyncClient(base_url=world.url, timeout=60) as outside:
-            yield world, outside
-    finally:
-        await world.stop()
-        listener.close()
-
-
-@asynccontextmanager
-async def open_box_in(world: World, outside: httpx.AsyncClient, database_url: str) -> AsyncIterator[Box]:
-    changes = {"JOB_POLL_MS": "100", "WATCH_WEBHOOK": "false", "WATCH_WEBSOCKET": "false"}
-    settings = load(world.environment(database_url) | {f"SETTLE_{name}": value for name, value in changes.items()})
-    async with open_house(settings) as house:
-        stop = asyncio.Event()
-        working = asyncio.create_task(work(house.system, stop))
-        try:
-            yield Box(world, house, outside)
-        finally:
-            stop.set()
-            await working
 
 
 async def request_transaction(box: Box, checkout: dict[str, Any]) -> httpx.Response:
@@ -68,15 +33,15 @@ async def test_after_a_restore_nobody_pays_twice_and_nothing_is_issued_too_early
     backup = f"backup_of_{name}"
     admin = await asyncpg.connect(postgres.dsn("postgres"))
     async with open_world(tmp_path) as (world, outside):
-        async with open_box_in(world, outside, database_url) as box:
+        async with open_box_in(world, outside, database_url, watch_sweep=True) as box:
             lost, other = await box.checkout(), await box.checkout()
         await admin.execute(f"CREATE DATABASE {backup} TEMPLATE {name} STRATEGY file_copy")
         try:
             # Paid after the backup was made.
-            async with open_box_in(world, outside, database_url) as box:
+            async with open_box_in(world, outside, database_url, watch_sweep=True) as box:
                 assert (await box.pay(await box.wallet(), lost["link"])).status_code == 200
                 await box.until_status(lost, "completed")
-            async with open_box_in(world, outside, postgres.dsn(backup)) as box:
+            async with open_box_in(world, outside, postgres.dsn(backup), watch_sweep=True) as box:
                 await check_restored(box, lost, other)
         finally:
             await admin.execute(f"DROP DATABASE {backup} WITH (FORCE)")
