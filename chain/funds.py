@@ -6,11 +6,11 @@ from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
 from chain.fee_payer import FeePayer
-from chain.fees import transaction_fee
 from chain.payment_transaction import SignedTransaction
+from chain.programs import LAMPORTS_PER_SIGNATURE
 
 SIGNATURES = 1
-FEE = transaction_fee(SIGNATURES, 0, 0)
+FEE = SIGNATURES * LAMPORTS_PER_SIGNATURE
 
 
 async def sign_move(source: FeePayer, destination: Pubkey, lamports: int, blockhash: Hash) -> SignedTransaction:

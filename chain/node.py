@@ -57,6 +57,7 @@ _SHOWN_PROBLEM = 200
 # The shapes of answers, made once: making one takes longer than checking an answer against it.
 _BLOCKHASH = wire.WithContext[wire.LatestBlockhash]
 _ACCOUNTS = wire.WithContext[list[wire.AccountInfo | None]]
+_HISTORY = list[wire.HistoryLine]
 _STATUSES = wire.WithContext[list[wire.Status | None]]
 
 
@@ -87,10 +88,11 @@ class StatusesView:
 
 
 class HistoryLine(NamedTuple):
-    """One transaction of an address' history."""
+    """One transaction of an address' history; `error` is the chain's, as JSON (None: it did what it says)."""
 
     signature: str
     slot: int
+    error: str | None
 
 
 class EpochInfo(NamedTuple):
@@ -131,13 +133,13 @@ class Questions(ABC):
         return await self.ask("getTransaction", [signature, options], wire.Transaction | None, _read_transaction)
 
     async def history(
-        self, address: Pubkey, *, before: str | None, until: str | None, commitment: Commitment
+        self, address: Pubkey, *, commitment: Commitment, before: str | None = None, until: str | None = None
     ) -> list[HistoryLine]:
         """The newest 1,000 transactions that mention an address, newest first: those older than `before`, and newer
         than `until` where the node knows that one."""
         options = {"limit": MAX_HISTORY_PER_CALL, "before": before, "until": until, "commitment": commitment}
         params = [str(address), {name: value for name, value in options.items() if value is not None}]
-        return await self.ask("getSignaturesForAddress", params, list[wire.HistoryLine], _read_history)
+        return await self.ask("getSignaturesForAddress", params, _HISTORY, _read_history)
 
     async def epoch_info(self, commitment: Commitment) -> EpochInfo:
         return await self.ask("getEpochInfo", [{"commitment": commitment}], wire.Epoch, _read_epoch)
@@ -304,7 +306,7 @@ def _read_transaction(answer: wire.Transaction | None) -> SettledTransaction | N
 
 
 def _read_history(answer: list[wire.HistoryLine]) -> list[HistoryLine]:
-    return [HistoryLine(line.signature, line.slot) for line in answer]
+    return [HistoryLine(line.signature, line.slot, read_error(line.err)) for line in answer]
 
 
 def _read_epoch(answer: wire.Epoch) -> EpochInfo:

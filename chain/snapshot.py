@@ -72,7 +72,8 @@ class SnapshotCache:
 
         Raises NodeError; the old snapshot then stays till it is too old.
         """
-        if self._fetching is None:
+        # One that has ended is over, though its callback may not have run yet.
+        if self._fetching is None or self._fetching.done():
             self._fetching = asyncio.create_task(self._fetch())
             self._fetching.add_done_callback(self._fetched)
         return await asyncio.shield(self._fetching)
@@ -114,7 +115,8 @@ class SnapshotCache:
         raise NodeBehind(method="getLatestBlockhash", slots=at_slot - fetched, limit=max_age_slots)
 
     def _fetched(self, task: "asyncio.Task[ChainSnapshot]") -> None:
-        self._fetching = None
+        if self._fetching is task:
+            self._fetching = None
         if not task.cancelled():
             # Whoever waited for it may be gone: its failure is known all the same.
             task.exception()

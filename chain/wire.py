@@ -45,6 +45,7 @@ class Status(_Wire):
 class HistoryLine(_Wire):
     signature: str
     slot: Natural
+    err: Any = msgspec.UNSET
 
 
 class Epoch(_Wire):

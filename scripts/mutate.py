@@ -34,6 +34,8 @@ MODULES = {
     "chain/addresses.py": ("tests/unit/chain/test_addresses.py",),
     "chain/accounts.py": ("tests/unit/chain/test_preflight.py",),
     "chain/settled.py": ("tests/unit/chain/test_verification.py",),
+    "chain/reclaim.py": ("tests/unit/chain/test_reclaim.py",),
+    "chain/funds.py": ("tests/unit/chain/test_reclaim.py",),
 }
 # Then these, one after the other, for what survives: each takes longer. With the seconds after which a mutant counts as
 # caught in a loop that does not end.

@@ -7,6 +7,8 @@ may land, or has: both would be paid. The database holds to that as well (migrat
 
 from enum import StrEnum
 
+from solders.pubkey import Pubkey
+
 from app import events, metrics
 from app.clusters import ClusterParts
 from app.logs import get_logger
@@ -14,6 +16,7 @@ from app.payments import refusals
 from app.records import Fate, PaymentGroup, RecordKind
 from app.system import System
 from chain.errors import OrderAlreadyBeingPaid
+from chain.occupant import Occupant, find_occupant
 from chain.programs import MAX_STATUSES_PER_CALL
 from chain.single_use import derive_seed, single_use_address
 
@@ -84,7 +87,7 @@ async def leave_occupied(
     """The group's account exists on the chain though nobody has won it: find out why, and pin it anew if that is safe.
 
     Its being there proves nothing. Raises OrderAlreadyBeingPaid when a transaction of the order landed,
-    PaymentInPreparation while one may, NodeError.
+    PaymentInPreparation while one may or nobody can tell, NodeError.
     """
     async with system.database.acquire() as connection:
         rows = await connection.fetch(_MAY_PAY, group.id, MAX_STATUSES_PER_CALL)
@@ -95,4 +98,19 @@ async def leave_occupied(
         view = await parts.node.signature_statuses([row["signature"] for row in rows])
         if any(status is not None and status.error is None for status in view.statuses):
             raise OrderAlreadyBeingPaid
+    else:
+        await _check_occupant(parts, group, payment_id)
     return await pin_anew(system, parts, group, payment_id, shop, Cause.occupied)
+
+
+async def _check_occupant(parts: ClusterParts, group: PaymentGroup, payment_id: str) -> None:
+    """By our records nothing of ours made the account. Does the chain say so, too? They may be those of a backup."""
+    occupant = await find_occupant(parts.node, Pubkey.from_string(group.address), Pubkey.from_string(group.base))
+    if occupant is Occupant.STRANGER:
+        return
+    alarm = "unknown_payment" if occupant is Occupant.OURS else "occupant_unknown"
+    metrics.alarms_total.labels(reason=alarm).inc()
+    get_logger().error(alarm, payment_id=payment_id, group=group.id, address=group.address)
+    if occupant is Occupant.OURS:
+        raise OrderAlreadyBeingPaid
+    raise refusals.PaymentInPreparation

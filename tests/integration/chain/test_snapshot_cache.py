@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from solders.hash import Hash
 
 from chain import errors
+from chain.node import Blockhash
 from chain.snapshot import SnapshotCache, choose_compute_unit_price
 from tests.integration.chain.rpc_server import error, in_context, result
 from tests.unit.chain.samples import FEE_PAYER
@@ -146,3 +147,29 @@ async def test_the_background_loop_grants_the_pause_that_the_node_asks_for(cache
     assert len(chain.calls) == 1
     stop.set()
     await asyncio.wait_for(loop, 2)
+
+
+@pytest.mark.rule("B27")
+@pytest.mark.parametrize("steps", range(8))
+async def test_a_fetch_that_has_just_ended_is_not_taken_for_one_that_begins_now(steps):
+    """Whoever asks between a fetch's end and the moment in which the cache hears of it: both lie in one turn."""
+
+    class Chain:
+        slot = 100
+
+        async def latest_blockhash(self, _):
+            return Blockhash(Hash.hash(b"block"), self.slot + 150, self.slot)
+
+        async def minimum_rent(self, _):
+            return 890_880
+
+        async def recent_priority_fees(self, _):
+            return []
+
+    cache = SnapshotCache(Chain(), 1)
+    fetching = asyncio.create_task(cache.refresh())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    Chain.slot = 200
+    assert (await cache.get(200, 0)).blockhash.slot == 200
+    await fetching

@@ -14,8 +14,8 @@ from tests.integration.payments.test_main_job import RESOLVE, applied
 from tests.scene import Scene, open_scene
 from tests.waiting import wait_until
 
-# After so many blocks a wallet that asks again gets a new transaction, and the old one can still land.
-REUSE_OVER = 95
+# After so many slots a wallet that asks again gets a new transaction, and the old one can still land.
+REUSE_OVER = 115
 
 
 async def issue_four(scene: Scene, orders: tuple[dict[str, Any], dict[str, Any]]) -> list[tuple[str, str]]:
@@ -26,6 +26,7 @@ async def issue_four(scene: Scene, orders: tuple[dict[str, Any], dict[str, Any]]
     scene.devnet.advance_slots(REUSE_OVER)
     await scene.refresh()
     _, new = await scene.offer(first, wallet)
+    assert new != old, await scene.box.house.rows("SELECT * FROM issued_transactions ORDER BY id DESC LIMIT 3")
     async with scene.restarted() as later:
         after_restart = await later.offer(random.choice(orders))
     four = [(wallet, old), other, (wallet, new), after_restart]

@@ -146,3 +146,31 @@ async def test_the_next_pin_is_made_once_however_many_ask(scene: Scene) -> None:
     await occupy(scene)
     with pytest.raises(PaymentInPreparation):
         await scene.offer(checkout)
+
+
+@pytest.mark.rule("B33")
+async def test_a_payment_that_our_records_have_lost_is_not_paid_again_at_another_address(scene: Scene) -> None:
+    """As after a restore: the order was paid, and what we know of says that it was not."""
+    checkout = await scene.pay()
+    await scene.box.house.rows("UPDATE issued_transactions SET fate = 'dead', final = true, poll_at = NULL")
+    # Strangers add to it and fail at it; who made it is still known.
+    await occupy(scene, 1_000)
+    status, answer = await ask(scene, checkout)
+    assert (status, answer["reason"]) == (400, "order_already_being_paid")
+    assert await scene.value("SELECT version FROM payment_groups") == 1
+    alarm = 'settle_alarms_total{reason="unknown_payment"} 1.0'
+    assert alarm in (await scene.box.house.public.get("/metrics")).text
+
+
+@pytest.mark.rule("B33")
+@pytest.mark.parametrize("fault", ["null_transaction", "skip_history"])
+async def test_an_address_is_not_left_while_the_chain_does_not_tell_who_filled_it(scene: Scene, fault: str) -> None:
+    checkout = await scene.box.checkout()
+    await scene.fetch(checkout)
+    await occupy(scene)
+    await scene.die()
+    await scene.box.fault("rpc", fault, value=100)
+    assert (await ask(scene, checkout))[1]["reason"] == "payment_in_preparation"
+    assert await scene.value("SELECT version FROM payment_groups") == 1
+    await scene.box.mend()
+    assert (await ask(scene, checkout))[0] == 200
