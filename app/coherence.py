@@ -6,10 +6,13 @@ from typing import Any
 
 from app.lifecycle import Lifecycle
 from app.payments.lifecycle import PAYMENTS
+from app.payments.terms import terms_of as terms_of_payment
 from app.payments.transfers import expected_of
-from app.records import Cluster, IssuedTransaction, Payment
+from app.records import Cluster, IssuedTransaction, Payment, Refund
 from app.refunds.lifecycle import REFUNDS
+from app.refunds.terms import terms_of as terms_of_refund
 from app.system import System
+from app.transactions.purpose import Terms
 from chain.errors import NodeError, Unverified
 from chain.verification import verify_settled
 
@@ -78,9 +81,34 @@ _QUERIES: tuple[tuple[str, str], ...] = (
             AND p.status NOT IN ('paid', 'completed', 'stuck')""",
     ),
     (
+        "I3",
+        """SELECT r.id AS record, 'paid without a landed transaction that was issued for it' AS problem FROM refunds r
+        LEFT JOIN issued_transactions i
+            ON i.signature = r.paid_signature AND i.refund_id = r.id AND i.fate = 'landed' AND i.error IS NULL
+        WHERE r.status IN ('paid', 'completed') AND r.exception <> 'vanished' AND i.id IS NULL""",
+    ),
+    (
+        "I3",
+        """SELECT i.refund_id AS record, 'a landed transaction, but the refund is ' || r.status AS problem
+        FROM issued_transactions i JOIN refunds r ON r.id = i.refund_id
+        WHERE i.fate = 'landed' AND i.final AND r.exception = 'none'
+            AND r.status NOT IN ('paid', 'completed', 'stuck')""",
+    ),
+    (
+        "I3",
+        """SELECT g.id::text AS record, 'a group won by a transaction that is not what paid it' AS problem
+        FROM payment_groups g LEFT JOIN payments p ON p.id = g.winner_id LEFT JOIN refunds r ON r.group_id = g.id
+        WHERE g.won_signature IS DISTINCT FROM coalesce(p.paid_signature, r.paid_signature)""",
+    ),
+    (
         "I4",
         """SELECT signature AS record, 'a signature of several records' AS problem
-        FROM issued_transactions GROUP BY signature HAVING count(DISTINCT payment_id) > 1""",
+        FROM issued_transactions GROUP BY signature HAVING count(*) > 1""",
+    ),
+    (
+        "I4",
+        """SELECT p.paid_signature AS record, 'it paid a payment and a refund' AS problem
+        FROM payments p JOIN refunds r ON r.paid_signature = p.paid_signature""",
     ),
     (
         "I6",
@@ -112,6 +140,15 @@ _QUERIES: tuple[tuple[str, str], ...] = (
         LEFT JOIN issued_transactions i ON i.signature = p.paid_signature
         WHERE r.usdc IS NOT NULL AND r.status <> 'rejected' GROUP BY p.id, i.id
         HAVING sum(r.amount) > p.amount OR sum(r.usdc) > coalesce(i.usdc, 0)""",
+    ),
+    (
+        "I6",
+        """SELECT r.id AS record, 'it is ' || r.status || ' and nothing will move it' AS problem FROM refunds r
+        WHERE r.status IN ('paid', 'denying', 'rejecting')
+        AND NOT EXISTS (SELECT FROM jobs j
+            WHERE j.record = 'refund' AND j.record_id = r.id AND j.status IN ('waiting', 'running'))
+        AND NOT EXISTS (SELECT FROM issued_transactions i WHERE i.refund_id = r.id AND i.poll_at IS NOT NULL
+            AND r.status = 'denying')""",
     ),
     (
         "I6",
@@ -174,8 +211,10 @@ FROM events WHERE record IN ('payment', 'refund') AND to_status IS NOT NULL
 """
 
 _PAID = """
-SELECT p AS payment, i AS issued FROM payments p JOIN issued_transactions i ON i.signature = p.paid_signature
-WHERE p.status IN ('paid', 'completed') AND p.exception <> 'vanished' AND p.cluster = $1 AND i.id > $2
+SELECT p AS payment, r AS refund, i AS issued FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
+LEFT JOIN payments p ON p.paid_signature = i.signature LEFT JOIN refunds r ON r.paid_signature = i.signature
+WHERE (p.status IN ('paid', 'completed') AND p.exception <> 'vanished'
+    OR r.status IN ('paid', 'completed') AND r.exception <> 'vanished') AND g.cluster = $1 AND i.id > $2
     -- Of what was erased, the chain alone knows who paid whom.
     AND i.message <> ''
 ORDER BY i.id LIMIT $3
@@ -208,23 +247,27 @@ def _judge_step(lifecycle: Lifecycle[Any, Any], before: str | None, source: str 
 
 
 async def check_chain(system: System) -> AsyncIterator[Violation]:
-    """I3 against the chain itself: every payment's transaction is read back and verified anew. Raises NodeError."""
+    """I3 against the chain: what paid each payment and refund is read back and verified anew. Raises NodeError."""
     for cluster in system.clusters:
         after = 0
         while True:
             async with system.database.acquire() as connection:
                 rows = await connection.fetch(_PAID, cluster, after, _PAGE)
             for row in rows:
-                payment, issued = Payment.from_row(row["payment"]), IssuedTransaction.from_row(row["issued"])
+                issued = IssuedTransaction.from_row(row["issued"])
                 after = issued.id
-                problem = await _verify(system, cluster, payment, issued)
+                if row["refund"] is not None:
+                    terms = terms_of_refund(Refund.from_row(row["refund"]))
+                else:
+                    terms = terms_of_payment(Payment.from_row(row["payment"]))
+                problem = await _verify(system, cluster, terms, issued)
                 if problem:
-                    yield Violation("I3", payment.id, problem)
+                    yield Violation("I3", terms.id, problem)
             if len(rows) < _PAGE:
                 break
 
 
-async def _verify(system: System, cluster: Cluster, payment: Payment, issued: IssuedTransaction) -> str | None:
+async def _verify(system: System, cluster: Cluster, terms: Terms, issued: IssuedTransaction) -> str | None:
     try:
         transaction = await system.clusters[cluster].node.transaction(issued.signature, "confirmed")
     except NodeError as error:
@@ -232,7 +275,7 @@ async def _verify(system: System, cluster: Cluster, payment: Payment, issued: Is
     if transaction is None:
         return "its transaction is not on the chain"
     try:
-        verify_settled(transaction, expected_of(payment, issued))
+        verify_settled(transaction, expected_of(terms, issued))
     except Unverified as refusal:
         return refusal.message
     return None

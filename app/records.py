@@ -568,7 +568,10 @@ class OauthState(Record, frozen=True):
 
 
 class PaymentGroup(Record, frozen=True):
-    """Every session of one order shares one single-use account: only one of them can be paid (design section 4)."""
+    """Every session of one order shares one single-use account: only one of them can be paid (design section 4). So
+    does a
+    refund with itself: its group is opened when the first wallet asks for a transaction.
+    """
 
     TABLE: ClassVar[str] = "payment_groups"
     COLUMN_TYPES: ClassVar[dict[str, str]] = {
@@ -584,12 +587,14 @@ class PaymentGroup(Record, frozen=True):
         "created_at": "timestamp(6) with time zone NOT NULL",
         "reclaim_id": "bigint",
         "reclaimed_at": "timestamp(6) with time zone",
+        "won_signature": "text",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
 
     id: int
     merchant_id: int
-    # Shopify's group, or `payment:<id>` for a session without one.
+    # Shopify's group, or `payment:<id>` for a session without one; `refund <id>` for a refund (Shopify's have no
+    # space).
     group_key: str
     cluster: Cluster
     # Fee payer of the group's transactions and base of the single-use address, base58.
@@ -606,6 +611,8 @@ class PaymentGroup(Record, frozen=True):
     reclaim_id: int | None
     # When the chain showed that all its rent is back.
     reclaimed_at: datetime | None
+    # The transaction that won it, for a payment or for a refund.
+    won_signature: str | None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -622,6 +629,7 @@ class PaymentGroup(Record, frozen=True):
             row["created_at"],
             row["reclaim_id"],
             row["reclaimed_at"],
+            row["won_signature"],
         )
 
 
@@ -859,6 +867,8 @@ class Refund(Record, frozen=True):
         "proposed_at": "timestamp(6) with time zone",
         "created_at": "timestamp(6) with time zone NOT NULL",
         "updated_at": "timestamp(6) with time zone NOT NULL",
+        "group_id": "bigint",
+        "paid_at": "timestamp(6) with time zone",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
     PERSONAL: ClassVar[dict[str, str]] = {
@@ -903,6 +913,10 @@ class Refund(Record, frozen=True):
     proposed_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    # Its single-use account is the group's; empty until a wallet asks for a transaction.
+    group_id: int | None
+    # When the transaction that paid it was verified.
+    paid_at: datetime | None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -930,6 +944,8 @@ class Refund(Record, frozen=True):
             row["proposed_at"],
             row["created_at"],
             row["updated_at"],
+            row["group_id"],
+            row["paid_at"],
         )
 
 
@@ -981,7 +997,7 @@ class IssuedTransaction(Record, frozen=True):
     COLUMN_TYPES: ClassVar[dict[str, str]] = {
         "id": "bigint NOT NULL",
         "signature": "text NOT NULL",
-        "payment_id": "text NOT NULL",
+        "payment_id": "text",
         "group_id": "bigint NOT NULL",
         "group_version": "integer NOT NULL",
         "seed": "text NOT NULL",
@@ -1004,6 +1020,8 @@ class IssuedTransaction(Record, frozen=True):
         "fee_lamports": "bigint NOT NULL",
         "rent_lamports": "bigint NOT NULL",
         "seen_by": "watch_kind",
+        "refund_id": "text",
+        "opens_account": "boolean NOT NULL",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
     PERSONAL: ClassVar[dict[str, str]] = {"wallet": "customer", "message": "customer", "network_address": "customer"}
@@ -1011,13 +1029,14 @@ class IssuedTransaction(Record, frozen=True):
     id: int
     # The fee payer's signature, which is the transaction's id on the chain, base58.
     signature: str
-    payment_id: str
+    # What it is for: a payment, or a refund.
+    payment_id: str | None
     group_id: int
     # The version of the group's single-use account that it uses, with that one's seed and address.
     group_version: int
     seed: str
     single_use: str
-    # The customer's wallet.
+    # The wallet that pays: the customer's, or for a refund the merchant's.
     wallet: str
     # Fee payer, and base of the single-use account.
     fee_payer: str
@@ -1047,6 +1066,9 @@ class IssuedTransaction(Record, frozen=True):
     rent_lamports: int
     # Who saw it on the chain first, or says so; from then on it is followed until its fate is final.
     seen_by: WatchKind | None
+    refund_id: str | None
+    # It opens the payee's token account first, at the wallet's own cost.
+    opens_account: bool
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -1076,6 +1098,8 @@ class IssuedTransaction(Record, frozen=True):
             row["fee_lamports"],
             row["rent_lamports"],
             _WATCH_KIND.get(row["seen_by"]),
+            row["refund_id"],
+            row["opens_account"],
         )
 
 

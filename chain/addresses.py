@@ -5,7 +5,7 @@ from collections.abc import Collection
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
-from chain.errors import InvalidAddress, MerchantWallet, OffCurveAddress, OwnAddress
+from chain.errors import InvalidAddress, MerchantWallet, OffCurveAddress, OwnAddress, Refused
 from chain.programs import ASSOCIATED_TOKEN_PROGRAM, TOKEN_PROGRAM
 
 _TOKEN_PROGRAM_SEED = bytes(TOKEN_PROGRAM)
@@ -51,14 +51,16 @@ def token_account(wallet: Pubkey, mint: Pubkey) -> Pubkey:
     return address
 
 
-def check_wallet(wallet: Pubkey, *, own: Collection[Pubkey], merchant: Pubkey) -> None:
+def check_wallet(
+    wallet: Pubkey, *, own: Collection[Pubkey], payee: Pubkey, same: type[Refused] = MerchantWallet
+) -> None:
     """Refuse a wallet that must not pay.
 
     `own`: every fee payer and base of today and of the past, and the payment's single-use address. With one of them as
-    the customer, our own signature would be the only one needed. A merchant who pays himself lands a transaction that
-    moves nothing. Raises OwnAddress, MerchantWallet.
+    the customer, our own signature would be the only one needed. Who pays himself lands a transaction that moves
+    nothing: `same` says so. Raises OwnAddress, or `same`.
     """
     if wallet in own:
         raise OwnAddress
-    if wallet == merchant:
-        raise MerchantWallet
+    if wallet == payee:
+        raise same

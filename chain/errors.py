@@ -128,6 +128,40 @@ class NotCountersigned(Refused):
     reason = Reason.NOT_COUNTERSIGNED
 
 
+class MerchantRefused(Refused):
+    """This refund can not be paid from this wallet, as its merchant reads."""
+
+
+class RefundAlreadyBeingPaid(MerchantRefused):
+    """This refund is already paid or being paid. Look at it in the portal before you try again."""
+
+    reason = Reason.REFUND_ALREADY_BEING_PAID
+
+
+class PayeeWallet(MerchantRefused):
+    """This is the customer's own wallet. Pay the refund from another one."""
+
+    reason = Reason.PAYEE_WALLET
+
+
+class PayeeAccountUnusable(MerchantRefused):
+    """The customer's USDC account is not theirs any more. Deny this refund, and refund another way."""
+
+    reason = Reason.PAYEE_ACCOUNT_UNUSABLE
+
+
+class PayeeAccountFrozen(MerchantRefused):
+    """The customer's USDC account is frozen by its issuer. Deny this refund, and refund another way."""
+
+    reason = Reason.PAYEE_ACCOUNT_FROZEN
+
+
+class TooLittleSol(MerchantRefused):
+    """The customer's USDC account is closed. To open it takes {needed} SOL, this wallet has {there}."""
+
+    reason = Reason.TOO_LITTLE_SOL
+
+
 class Unverified(ChainError):
     """What landed is not what was issued."""
 
@@ -184,6 +218,12 @@ class WrongSingleUse(Unverified):
     """The transaction does not create the single-use account {expected} from its base and seed, empty."""
 
     reason = Reason.WRONG_SINGLE_USE
+
+
+class WrongAccountOpening(Unverified):
+    """The instruction that opens the payee's token account is not the issued one, for {expected}."""
+
+    reason = Reason.WRONG_ACCOUNT_OPENING
 
 
 class WrongMemo(Unverified):

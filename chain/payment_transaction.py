@@ -1,4 +1,8 @@
-"""The one transaction that Settle issues: single-use account, memo, transfer. Its caller chooses only who pays."""
+"""The one transaction that Settle issues: single-use account, memo, transfer. Its caller chooses only who pays.
+
+A refund may have to open the payee's token account again before the memo. Then the wallet that pays funds it, never the
+fee payer.
+"""
 
 import struct
 from dataclasses import dataclass
@@ -13,7 +17,15 @@ from solders.system_program import CreateAccountWithSeedParams, create_account_w
 
 from chain.errors import OwnAddress
 from chain.fee_payer import FeePayer
-from chain.programs import MAX_TRANSACTION_BYTES, MEMO_PROGRAM, SYSTEM_PROGRAM, TOKEN_PROGRAM, TRANSFER_CHECKED_TAG
+from chain.programs import (
+    ASSOCIATED_TOKEN_PROGRAM,
+    CREATE_IDEMPOTENT_TAG,
+    MAX_TRANSACTION_BYTES,
+    MEMO_PROGRAM,
+    SYSTEM_PROGRAM,
+    TOKEN_PROGRAM,
+    TRANSFER_CHECKED_TAG,
+)
 from chain.single_use import SingleUse
 
 SIGNATURES = 2
@@ -25,8 +37,9 @@ _TRANSFER_CHECKED = struct.Struct("<BQB")
 class TransferPlan:
     """Everything that a transaction says. Amounts in base units of the mint, `compute_unit_price` in micro-lamports.
 
-    `source` and `destination` are token accounts, `wallet` is the customer. `rent_lamports` is what an account of 0
-    bytes must hold.
+    `source` and `destination` are token accounts, `wallet` is the one that pays: the customer, or for a refund the
+    merchant. `rent_lamports` is what an account of 0 bytes must hold. `opened_for`: the owner of `destination`, when
+    there is no such account yet.
     """
 
     fee_payer: Pubkey
@@ -43,6 +56,7 @@ class TransferPlan:
     blockhash: Hash
     compute_unit_limit: int
     compute_unit_price: int
+    opened_for: Pubkey | None = None
 
 
 class SignedTransaction(msgspec.Struct, frozen=True):
@@ -68,6 +82,7 @@ def build_message(plan: TransferPlan) -> Message:
         set_compute_unit_limit(plan.compute_unit_limit),
         set_compute_unit_price(plan.compute_unit_price),
         _create_single_use(plan),
+        *([] if plan.opened_for is None else [_open_destination(plan, plan.opened_for)]),
         Instruction(MEMO_PROGRAM, plan.memo.encode(), []),
         _transfer_checked(plan),
     ]
@@ -101,6 +116,22 @@ def _create_single_use(plan: TransferPlan) -> Instruction:
             space=0,
             owner=SYSTEM_PROGRAM,
         )
+    )
+
+
+def _open_destination(plan: TransferPlan, owner: Pubkey) -> Instruction:
+    """Idempotent: should somebody else open it meanwhile, it costs nothing, and the transfer lands all the same."""
+    return Instruction(
+        ASSOCIATED_TOKEN_PROGRAM,
+        bytes([CREATE_IDEMPOTENT_TAG]),
+        [
+            AccountMeta(plan.wallet, is_signer=True, is_writable=True),
+            AccountMeta(plan.destination, is_signer=False, is_writable=True),
+            AccountMeta(owner, is_signer=False, is_writable=False),
+            AccountMeta(plan.mint, is_signer=False, is_writable=False),
+            AccountMeta(SYSTEM_PROGRAM, is_signer=False, is_writable=False),
+            AccountMeta(TOKEN_PROGRAM, is_signer=False, is_writable=False),
+        ],
     )
 
 

@@ -20,6 +20,9 @@ CREATE_ACCOUNT_WITH_SEED_TAG = 3
 # references.
 TRANSFER_CHECKED_TAG = 12
 
+# Associated token program, CreateIdempotent: u8 tag; accounts: funder, token account, owner, mint, System, Token.
+CREATE_IDEMPOTENT_TAG = 1
+
 # A token account: 32 bytes mint, 32 owner, u64 amount, 36 delegate, u8 state, 12 native, u64 delegated, 36 close
 # authority.
 TOKEN_ACCOUNT_SIZE = 165
@@ -38,6 +41,8 @@ MAX_SEED_BYTES = 32
 
 # A transaction can land in this many blocks after the one that gave its blockhash.
 BLOCKHASH_LIFE_BLOCKS = 150
+
+SOL_DECIMALS = 9
 
 # What the network takes for each signature of a transaction.
 LAMPORTS_PER_SIGNATURE = 5_000

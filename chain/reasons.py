@@ -25,6 +25,13 @@ class Reason(StrEnum):
     TOO_LITTLE_USDC = "too_little_usdc"
     NOT_COUNTERSIGNED = "not_countersigned"
 
+    # The same of a refund, where the merchant pays and the customer is paid.
+    REFUND_ALREADY_BEING_PAID = "refund_already_being_paid"
+    PAYEE_WALLET = "payee_wallet"
+    PAYEE_ACCOUNT_UNUSABLE = "payee_account_unusable"
+    PAYEE_ACCOUNT_FROZEN = "payee_account_frozen"
+    TOO_LITTLE_SOL = "too_little_sol"
+
     # What landed is not what was issued.
     WRONG_SIGNATURE = "wrong_signature"
     LANDED_WITH_ERROR = "landed_with_error"
@@ -35,6 +42,7 @@ class Reason(StrEnum):
     WRONG_INSTRUCTIONS = "wrong_instructions"
     WRONG_COMPUTE_BUDGET = "wrong_compute_budget"
     WRONG_SINGLE_USE = "wrong_single_use"
+    WRONG_ACCOUNT_OPENING = "wrong_account_opening"
     WRONG_MEMO = "wrong_memo"
     WRONG_TRANSFER = "wrong_transfer"
     WRONG_SOURCE = "wrong_source"

@@ -19,6 +19,7 @@ from chain.errors import (
     LandedWithError,
     NotSignedByFeePayer,
     VersionedMessage,
+    WrongAccountOpening,
     WrongAmount,
     WrongComputeBudget,
     WrongDecimals,
@@ -38,10 +39,12 @@ from chain.errors import (
 )
 from chain.payment_transaction import TransferPlan
 from chain.programs import (
+    ASSOCIATED_TOKEN_PROGRAM,
     COMPUTE_BUDGET_PROGRAM,
     COMPUTE_UNIT_LIMIT_TAG,
     COMPUTE_UNIT_PRICE_TAG,
     CREATE_ACCOUNT_WITH_SEED_TAG,
+    CREATE_IDEMPOTENT_TAG,
     MEMO_PROGRAM,
     SYSTEM_PROGRAM,
     TOKEN_PROGRAM,
@@ -51,6 +54,7 @@ from chain.settled import SettledTransaction, TokenBalance
 from chain.single_use import SingleUse
 
 _ISSUED_PROGRAMS = (COMPUTE_BUDGET_PROGRAM, COMPUTE_BUDGET_PROGRAM, SYSTEM_PROGRAM, MEMO_PROGRAM, TOKEN_PROGRAM)
+_OPENING_PROGRAMS = (*_ISSUED_PROGRAMS[:3], ASSOCIATED_TOKEN_PROGRAM, *_ISSUED_PROGRAMS[3:])
 _REQUIRED_SIGNATURES = 2
 _COMPUTE_UNIT_LIMIT = struct.Struct("<BI")
 _COMPUTE_UNIT_PRICE = struct.Struct("<BQ")
@@ -62,7 +66,10 @@ _LAMPORTS_SPACE = struct.Struct("<QQ")
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What was issued. `destination_owner` is the merchant's wallet; `amount` is the issued one, in base units."""
+    """What was issued. `destination_owner` is the payee's wallet; `amount` is the issued one, in base units.
+
+    `opens_destination`: the transaction opens the payee's token account first.
+    """
 
     signature: str
     fee_payer: Pubkey
@@ -76,6 +83,7 @@ class Expected:
     amount: int
     memo: str
     reference: Pubkey
+    opens_destination: bool = False
 
     @classmethod
     def of(cls, plan: TransferPlan, signature: str, destination_owner: Pubkey) -> "Expected":
@@ -93,6 +101,7 @@ class Expected:
             amount=plan.amount,
             memo=plan.memo,
             reference=plan.reference,
+            opens_destination=plan.opened_for is not None,
         )
 
 
@@ -139,10 +148,10 @@ def check_signers(transaction: SettledTransaction, expected: Expected) -> None:
         raise WrongSigners(found=", ".join(map(str, signers)))
 
 
-def check_instructions(transaction: SettledTransaction, _expected: Expected) -> None:
-    """Exactly two for the compute budget, then single-use account, memo, transfer."""
+def check_instructions(transaction: SettledTransaction, expected: Expected) -> None:
+    """Exactly two for the compute budget, single-use account, memo, transfer; and the opening, when it was issued."""
     programs = tuple(step.program for step in transaction.steps)
-    if programs != _ISSUED_PROGRAMS:
+    if programs != (_OPENING_PROGRAMS if expected.opens_destination else _ISSUED_PROGRAMS):
         raise WrongInstructions(found=", ".join(map(str, programs)))
 
 
@@ -178,8 +187,25 @@ def check_single_use(transaction: SettledTransaction, expected: Expected) -> Non
         raise WrongSingleUse(expected=single_use.address)
 
 
-def check_memo(transaction: SettledTransaction, expected: Expected) -> None:
+def check_opening(transaction: SettledTransaction, expected: Expected) -> None:
+    """The payee's token account is opened for the payee, and the wallet that pays funds it."""
+    if not expected.opens_destination:
+        return
     step = transaction.steps[3]
+    accounts = (
+        expected.wallet,
+        expected.destination,
+        expected.destination_owner,
+        expected.mint,
+        SYSTEM_PROGRAM,
+        TOKEN_PROGRAM,
+    )
+    if step.accounts != accounts or step.data != bytes([CREATE_IDEMPOTENT_TAG]):
+        raise WrongAccountOpening(expected=expected.destination)
+
+
+def check_memo(transaction: SettledTransaction, expected: Expected) -> None:
+    step = transaction.steps[-2]
     if step.accounts or step.data != expected.memo.encode():
         raise WrongMemo(expected=expected.memo)
 
@@ -284,6 +310,7 @@ CHECKS = (
     check_instructions,
     check_compute_budget,
     check_single_use,
+    check_opening,
     check_memo,
     check_transfer,
     check_mint,

@@ -16,6 +16,9 @@ from app.languages.reader import choose_reader
 from app.payments.attempts import customer_locale, note_refusal, note_scan
 from app.payments.issuing import offer_transaction
 from app.payments.view import PAYABLE, view_payment
+from app.refunds.issuing import describe_refund, offer_refund
+from app.refunds.refusals import RefundNotFound
+from app.transactions.issuing import Offer
 from chain.errors import Refused
 from handlers.network_address import read_network_address
 from handlers.requests import Json, read_body, refuse_unknown, system_of
@@ -51,17 +54,49 @@ async def describe_payment(request: Request) -> Response:
 
 async def give_transaction(request: Request) -> Response:
     """POST: a transaction for the wallet's account, or the sentence that says why not, in the customer's language."""
-    body = await read_body(request)
-    try:
-        account = _decoder.decode(body).account
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise RequestInvalid(problem='the body must be JSON such as {"account": "<address>"}') from None
+    account = await _read_account(request)
     system, payment_id = system_of(request), request.path_params["payment_id"]
     try:
         offer = await offer_transaction(system, payment_id, account, read_network_address(request, system.settings))
     except Exception as error:
         await _tell_customer(request, payment_id, error)
         raise
+    return _hand_out(offer)
+
+
+async def describe_refund_request(request: Request) -> Response:
+    """GET: the same for a refund."""
+    system = system_of(request)
+    label = await describe_refund(system, request.path_params["refund_id"])
+    return Json({"label": label, "icon": f"{system.settings.public_url}/static/icon.svg"}, headers=_NO_STORE)
+
+
+async def give_refund_transaction(request: Request) -> Response:
+    """POST: a transaction with which the account, the merchant's, pays a refund."""
+    account = await _read_account(request)
+    system, refund_id = system_of(request), request.path_params["refund_id"]
+    try:
+        offer = await offer_refund(system, refund_id, account, read_network_address(request, system.settings))
+    except (SettleError, Refused) as error:
+        metrics.transaction_requests_total.labels(outcome=str(error.reason)).inc()
+        raise
+    return _hand_out(offer)
+
+
+async def refuse_unknown_refund(_request: Request) -> Response:
+    """What can not be a refund's id is no refund."""
+    raise RefundNotFound
+
+
+async def _read_account(request: Request) -> str:
+    """Raises RequestInvalid."""
+    try:
+        return _decoder.decode(await read_body(request)).account
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise RequestInvalid(problem='the body must be JSON such as {"account": "<address>"}') from None
+
+
+def _hand_out(offer: Offer) -> Response:
     return Json(
         {"transaction": base64.b64encode(offer.transaction).decode(), "message": offer.message}, headers=_NO_STORE
     )
@@ -104,4 +139,6 @@ async def _allow(_request: Request) -> Response:
 TRANSACTIONS = [
     Route("/transactions/payment/{payment_id:payment}", WalletCall(describe_payment, give_transaction)),
     Route("/transactions/payment/{anything:path}", WalletCall(refuse_unknown, refuse_unknown)),
+    Route("/transactions/refund/{refund_id:payment}", WalletCall(describe_refund_request, give_refund_transaction)),
+    Route("/transactions/refund/{anything:path}", WalletCall(refuse_unknown_refund, refuse_unknown_refund)),
 ]

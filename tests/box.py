@@ -45,6 +45,17 @@ class Box:
     async def pay(self, wallet: str, link: str) -> httpx.Response:
         return await self.outside.post(f"/sandbox/wallets/{wallet}/pay", json={"link": link})
 
+    async def fetch(self, wallet: str, link: str) -> str:
+        """The transaction that the application gives the wallet; not signed, not sent."""
+        answer = await self.outside.post(f"/sandbox/wallets/{wallet}/fetch", json={"link": link})
+        assert answer.status_code == 200, answer.text
+        transaction: str = answer.json()["transaction"]
+        return transaction
+
+    async def send(self, wallet: str, transaction: str) -> httpx.Response:
+        """The wallet signs and sends a transaction, and waits until it is confirmed."""
+        return await self.outside.post(f"/sandbox/wallets/{wallet}/send", json={"transaction": transaction})
+
     async def fault(self, target: str, fault: str, **more: Any) -> None:
         answer = await self.outside.post("/sandbox/faults", json={"target": target, "fault": fault, **more})
         assert answer.status_code < 300, answer.text

@@ -5,6 +5,7 @@ from app.clusters import ClusterParts
 from app.logs import get_logger
 from app.records import IssuedTransaction
 from app.settings import Settings
+from app.transactions.purpose import names_of
 from chain.agreement import Accord, read_landed
 from chain.commitment import Commitment
 from chain.settled import SettledTransaction
@@ -16,7 +17,7 @@ async def read_agreed(
     """The transaction as it landed, or None when it is to be looked at again later. Raises NodeError."""
     landing = await read_landed(parts.node, issued.signature, commitment, settings.node_alone_seconds)
     metrics.landings_read_total.labels(accord=landing.accord).inc()
-    fields = {"cluster": parts.cluster, "payment_id": issued.payment_id, "signature": issued.signature}
+    fields = {"cluster": parts.cluster, "signature": issued.signature, **names_of(issued)}
     match landing.accord:
         case Accord.WAITING:
             get_logger().info("landing_waits_for_nodes", **fields)

@@ -13,8 +13,8 @@ from app.system import System
 _HINT = """
 UPDATE issued_transactions SET poll_at = least(poll_at, $1), seen_by = coalesce(seen_by, $2)
 WHERE id IN (
-    SELECT i.id FROM issued_transactions i JOIN payments p ON p.id = i.payment_id
-    WHERE i.signature = ANY($4) AND NOT i.final AND p.cluster = $3 ORDER BY i.id FOR UPDATE OF i
+    SELECT i.id FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
+    WHERE i.signature = ANY($4) AND NOT i.final AND g.cluster = $3 ORDER BY i.id FOR UPDATE OF i
 ) AND NOT final RETURNING id
 """
 

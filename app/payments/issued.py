@@ -5,79 +5,76 @@ from datetime import datetime
 from app import events, metrics
 from app.database import Connection
 from app.payments.lifecycle import notify_page
-from app.payments.quotas import Cost
-from app.records import Fate, IssuedTransaction, Payment, PaymentGroup, RecordKind
+from app.payments.quotas import Ask
+from app.records import Fate, IssuedTransaction, RecordKind
+from app.transactions.purpose import record_of
 from chain.node import Blockhash
 from chain.payment_transaction import SignedTransaction
 
 _INSERT = """
 INSERT INTO issued_transactions (signature, payment_id, group_id, group_version, seed, single_use, wallet, fee_payer,
     usdc, blockhash, blockhash_slot, last_valid_block_height, message, fate, final, poll_at, created_at, updated_at,
-    network_address, fee_lamports, rent_lamports)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'live', false, $14, $14, $14, $15, $16, $17)
+    network_address, fee_lamports, rent_lamports, refund_id, opens_account)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'live', false, $14, $14, $14, $15, $16, $17, $18, $19)
 ON CONFLICT (signature) DO NOTHING RETURNING id
 """
 
+# Nobody can guess an id, so no payment has that of a refund.
+_OF_RECORD = "(payment_id = $1 OR refund_id = $1)"
+_HAS_OPEN = f"SELECT EXISTS (SELECT FROM issued_transactions WHERE {_OF_RECORD} AND NOT final)"  # noqa: S608
+
 
 async def store_issued(
-    connection: Connection,
-    payment: Payment,
-    group: PaymentGroup,
-    wallet: str,
-    signed: SignedTransaction,
-    blockhash: Blockhash,
-    *,
-    cost: Cost,
-    network: str | None,
-    at: datetime,
+    connection: Connection, ask: Ask, signed: SignedTransaction, blockhash: Blockhash, *, at: datetime
 ) -> bool:
-    """Store a transaction of a payment for a wallet (base58), with its event, before it is handed out.
+    """Store a transaction, with its event, before it is handed out.
 
-    `network`: the digest of the network address that asked, where known. False: the very same transaction was issued
-    before, on the same blockhash, and is not live any more.
+    False: the very same transaction was issued before, on the same blockhash, and is not live any more.
     """
+    terms, group = ask.terms, ask.group
     stored = await connection.fetchval(
         _INSERT,
         signed.signature,
-        payment.id,
+        terms.id if terms.record is RecordKind.payment else None,
         group.id,
         group.version,
         group.seed,
         group.address,
-        wallet,
+        ask.wallet,
         group.base,
-        payment.usdc,
+        terms.usdc,
         str(blockhash.hash),
         blockhash.slot,
         blockhash.last_valid_block_height,
         signed.wire,
         at,
-        network,
-        cost.fee,
-        cost.rent,
+        ask.network,
+        ask.cost.fee,
+        ask.cost.rent,
+        terms.id if terms.record is RecordKind.refund else None,
+        ask.opens_account,
     )
     if stored is None:
         return False
     await events.write_event(
         connection,
-        RecordKind.payment,
-        payment.id,
+        terms.record,
+        terms.id,
         events.ISSUED,
         at=at,
         signature=signed.signature,
-        wallet=wallet,
-        usdc=payment.usdc,
+        wallet=ask.wallet,
+        usdc=terms.usdc,
         last_valid_block_height=blockhash.last_valid_block_height,
     )
-    await notify_page(connection, payment.id)
+    if terms.record is RecordKind.payment:
+        await notify_page(connection, terms.id)
     return True
 
 
-async def has_open_transactions(connection: Connection, payment_id: str) -> bool:
-    """Whether anything handed out for the payment may still land, or landed and may still vanish."""
-    found: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM issued_transactions WHERE payment_id = $1 AND NOT final)", payment_id
-    )
+async def has_open_transactions(connection: Connection, record_id: str) -> bool:
+    """Whether anything handed out for the payment or refund may still land, or landed and may still vanish."""
+    found: bool = await connection.fetchval(_HAS_OPEN, record_id)
     return found
 
 
@@ -113,8 +110,7 @@ async def set_fate(
         metrics.sightings_total.labels(watcher=row["seen_by"]).inc()
     await events.write_event(
         connection,
-        RecordKind.payment,
-        issued.payment_id,
+        *record_of(issued),
         events.FATE,
         at=at,
         signature=issued.signature,

@@ -18,12 +18,12 @@ from chain.subscription import LogsListener, follow_logs, websocket_url
 
 # Today's fee payer is in the settings; others may still have something open.
 _FEE_PAYERS = """
-SELECT DISTINCT i.fee_payer FROM issued_transactions i JOIN payments p ON p.id = i.payment_id
-WHERE NOT i.final AND p.cluster = $1
+SELECT DISTINCT i.fee_payer FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
+WHERE NOT i.final AND g.cluster = $1
 """
 _LIVE = """
-SELECT i.id, i.signature FROM issued_transactions i JOIN payments p ON p.id = i.payment_id
-WHERE i.fate = 'live' AND p.cluster = $1 AND i.id > $2 ORDER BY i.id LIMIT $3
+SELECT i.id, i.signature FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
+WHERE i.fate = 'live' AND g.cluster = $1 AND i.id > $2 ORDER BY i.id LIMIT $3
 """
 # Signatures kept while the database does not answer; beyond that the other watchers find them.
 KEPT_MAX = 10_000

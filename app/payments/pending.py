@@ -13,6 +13,7 @@ from app.jobs import queue
 from app.logs import get_logger
 from app.payments.agreement import read_agreed
 from app.payments.lifecycle import notify_page
+from app.payments.terms import terms_of
 from app.payments.transfers import expected_of
 from app.records import Fate, IssuedTransaction, JobKind, Payment, PaymentStatus, RecordKind
 from app.system import System
@@ -45,16 +46,17 @@ async def pend_when_far(system: System, parts: ClusterParts, issued: IssuedTrans
         row = await connection.fetchrow(_UNTOLD, issued.payment_id)
     if row is None:
         return
+    payment = Payment.from_row(row)
     # What makes an order at Shopify is verified first, as what pays.
     transaction = await read_agreed(system.settings, parts, issued, "confirmed")
     if transaction is None:
         return
     try:
-        verify_settled(transaction, expected_of(Payment.from_row(row), issued))
+        verify_settled(transaction, expected_of(terms_of(payment), issued))
     except Unverified:
         return
     async with system.database.transaction() as connection:
-        await queue.enqueue(connection, JobKind.payment_pending, RecordKind.payment, issued.payment_id, at=now)
+        await queue.enqueue(connection, JobKind.payment_pending, RecordKind.payment, payment.id, at=now)
 
 
 async def is_under_way(connection: Connection, payment: Payment) -> bool:

@@ -16,9 +16,10 @@ from app.database import Connection
 from app.errors import SettleError
 from app.logs import get_logger
 from app.payments import refusals
-from app.records import Cluster, Payment, Row
+from app.records import Cluster, PaymentGroup, Row
 from app.settings import Settings
 from app.system import System
+from app.transactions.purpose import Terms
 
 WINDOW = timedelta(hours=24)
 
@@ -33,12 +34,12 @@ _MAPPED = bytes(10) + b"\xff\xff"
 _COUNTED = "fate IN ('live', 'failed') AND created_at > $2"
 _USED = f"""
 SELECT
-    (SELECT count(*) FROM issued_transactions WHERE payment_id = $1 AND fate = 'live') AS live,
-    (SELECT count(*) FROM issued_transactions WHERE payment_id = $1 AND {_COUNTED}) AS payment,
+    (SELECT count(*) FROM issued_transactions WHERE (payment_id = $1 OR refund_id = $1) AND fate = 'live') AS live,
+    (SELECT count(*) FROM issued_transactions WHERE (payment_id = $1 OR refund_id = $1) AND {_COUNTED}) AS payment,
     (SELECT count(*) FROM issued_transactions WHERE wallet = $3 AND {_COUNTED}) AS wallet,
     (SELECT count(*) FROM issued_transactions WHERE network_address = $4 AND {_COUNTED}) AS network,
-    (SELECT count(*) FROM issued_transactions i JOIN payments p ON p.id = i.payment_id
-        WHERE p.merchant_id = $5 AND p.cluster = $6 AND i.fate IN ('live', 'failed') AND i.created_at > $2) AS shop,
+    (SELECT count(*) FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
+        WHERE g.merchant_id = $5 AND g.cluster = $6 AND i.fate IN ('live', 'failed') AND i.created_at > $2) AS shop,
     (SELECT coalesce(sum(lamports), 0)::bigint FROM fee_tallies
         WHERE cluster = $6 AND day = $7 AND merchant_id = $5) AS shop_lamports,
     (SELECT coalesce(sum(lamports), 0)::bigint FROM fee_tallies WHERE cluster = $6 AND day = $7) AS lamports,
@@ -60,17 +61,20 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """Who asks for a transaction, what it would cost, and what its fee payer has (lamports, as just seen).
+    """Who asks for a transaction of what, what it would cost, and what its fee payer has (lamports, as just seen).
 
-    `network`: the digest of the network address, or None when that is not known.
+    `network`: the digest of the network address, or None when that is not known. `opens_account`: it opens the payee's
+    token account first, at the wallet's own cost.
     """
 
-    payment: Payment
+    terms: Terms
+    group: PaymentGroup
     wallet: str
     network: str | None
     fee_payer: str
     cost: Cost
     balance: int
+    opens_account: bool = False
 
 
 def digest_network(secret: bytes, address: str | None) -> str | None:
@@ -98,18 +102,18 @@ def _network_of(address: str) -> bytes:
 async def check_quotas(system: System, connection: Connection, ask: Ask, now: datetime) -> None:
     """Raise the refusal that says which limit this transaction would break.
 
-    Within the caller's transaction, which holds the locks of group and payment and stores the transaction next: from
+    Within the caller's transaction, which holds the locks of group and record and stores the transaction next: from
     here to its end all others of the cluster wait, so that no two can take the same last place.
     """
-    cluster = ask.payment.cluster
+    cluster = ask.group.cluster
     await connection.execute(_TURN, _TURNS, _CLUSTER_NUMBERS[cluster])
     used = await connection.fetchrow(
         _USED,
-        ask.payment.id,
+        ask.terms.id,
         now - WINDOW,
         ask.wallet,
         ask.network,
-        ask.payment.merchant_id,
+        ask.group.merchant_id,
         cluster,
         day_of(now),
         ask.fee_payer,

@@ -38,8 +38,8 @@ SELECT g.id, i.updated_at AS final_at,
     (SELECT max(last_valid_block_height) FROM issued_transactions WHERE group_id = g.id) AS height,
     (SELECT count(*) FROM reclaimed_accounts a JOIN reclaims r ON r.id = a.reclaim_id
         WHERE a.group_id = g.id AND r.fate = 'failed') AS failures
-FROM payment_groups g JOIN payments p ON p.id = g.winner_id JOIN issued_transactions i ON i.signature = p.paid_signature
-WHERE g.cluster = $1 AND g.winner_id IS NOT NULL AND g.reclaimed_at IS NULL AND g.reclaim_id IS NULL
+FROM payment_groups g JOIN issued_transactions i ON i.signature = g.won_signature
+WHERE g.cluster = $1 AND g.reclaimed_at IS NULL AND g.reclaim_id IS NULL
     AND i.final AND i.fate = 'landed' AND i.error IS NULL
     AND g.base = ANY($2) AND NOT EXISTS (SELECT FROM former_pins f WHERE f.group_id = g.id AND f.base <> ALL($2))
     AND ($3::bigint[] IS NULL OR g.id = ANY($3))

@@ -30,13 +30,13 @@ PAUSED_INTERVAL_SECONDS = 5
 
 # The settings name today's fee payers and those of yesterday that are at hand; open orders may have others still.
 _FEE_PAYERS = """
-SELECT DISTINCT i.fee_payer FROM issued_transactions i JOIN payments p ON p.id = i.payment_id
-WHERE NOT i.final AND p.cluster = $1
+SELECT DISTINCT i.fee_payer FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
+WHERE NOT i.final AND g.cluster = $1
 """
 # Where nothing was ever read: what is open can not have landed before its blockhash.
 _OLDEST = """
-SELECT min(i.blockhash_slot) FROM issued_transactions i JOIN payments p ON p.id = i.payment_id
-WHERE NOT i.final AND p.cluster = $1 AND i.fee_payer = $2
+SELECT min(i.blockhash_slot) FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
+WHERE NOT i.final AND g.cluster = $1 AND i.fee_payer = $2
 """
 _NOTE = """
 INSERT INTO sweeps AS known (cluster, fee_payer, cursor_signature, cursor_slot, swept_at, swept_slot)

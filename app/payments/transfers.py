@@ -3,33 +3,41 @@
 from solders.pubkey import Pubkey
 
 from app.money import USDC_DECIMALS
-from app.records import IssuedTransaction, Payment, PaymentGroup
+from app.records import IssuedTransaction, PaymentGroup, RecordKind
+from app.transactions.purpose import Terms
 from chain.addresses import token_account
 from chain.payment_transaction import TransferPlan
-from chain.preflight import Transfer
+from chain.preflight import CUSTOMER, SHOP, Transfer
 from chain.single_use import SingleUse
 from chain.snapshot import ChainSnapshot
 from chain.verification import Expected
 
 
-def transfer_of(payment: Payment, group: PaymentGroup, wallet: Pubkey) -> Transfer:
-    """The transfer that pays a payment, which must have a price, from a wallet."""
-    assert payment.usdc is not None
-    mint = Pubkey.from_string(payment.mint)
+def transfer_of(terms: Terms, group: PaymentGroup, wallet: Pubkey) -> Transfer:
+    """The transfer by these terms, which must have a price, from a wallet."""
+    assert terms.usdc is not None
+    mint = Pubkey.from_string(terms.mint)
     return Transfer(
         wallet=wallet,
         source=token_account(wallet, mint),
-        merchant=Pubkey.from_string(payment.merchant_wallet),
-        destination=Pubkey.from_string(payment.destination),
+        payee_wallet=Pubkey.from_string(terms.payee_wallet),
+        destination=Pubkey.from_string(terms.destination),
         single_use=Pubkey.from_string(group.address),
         mint=mint,
         decimals=USDC_DECIMALS,
-        amount=payment.usdc,
+        amount=terms.usdc,
+        payee=CUSTOMER if terms.record is RecordKind.refund else SHOP,
     )
 
 
 def plan_of(
-    transfer: Transfer, payment: Payment, group: PaymentGroup, snapshot: ChainSnapshot, compute_unit_limit: int
+    transfer: Transfer,
+    terms: Terms,
+    group: PaymentGroup,
+    snapshot: ChainSnapshot,
+    compute_unit_limit: int,
+    *,
+    opens_account: bool = False,
 ) -> TransferPlan:
     """The transaction for a transfer, at the chain's figures of the moment."""
     base = Pubkey.from_string(group.base)
@@ -43,29 +51,31 @@ def plan_of(
         mint=transfer.mint,
         decimals=transfer.decimals,
         amount=transfer.amount,
-        memo=payment.memo,
-        reference=Pubkey.from_string(payment.reference),
+        memo=terms.memo,
+        reference=Pubkey.from_string(terms.reference),
         blockhash=snapshot.blockhash.hash,
         compute_unit_limit=compute_unit_limit,
         compute_unit_price=snapshot.compute_unit_price,
+        opened_for=transfer.payee_wallet if opens_account else None,
     )
 
 
-def expected_of(payment: Payment, issued: IssuedTransaction) -> Expected:
+def expected_of(terms: Terms, issued: IssuedTransaction) -> Expected:
     """What the chain must show for an issued transaction: the figures it was issued with, not those of today."""
     fee_payer, wallet = Pubkey.from_string(issued.fee_payer), Pubkey.from_string(issued.wallet)
-    mint = Pubkey.from_string(payment.mint)
+    mint = Pubkey.from_string(terms.mint)
     return Expected(
         signature=issued.signature,
         fee_payer=fee_payer,
         single_use=SingleUse(fee_payer, issued.seed, Pubkey.from_string(issued.single_use)),
         wallet=wallet,
         source=token_account(wallet, mint),
-        destination=Pubkey.from_string(payment.destination),
-        destination_owner=Pubkey.from_string(payment.merchant_wallet),
+        destination=Pubkey.from_string(terms.destination),
+        destination_owner=Pubkey.from_string(terms.payee_wallet),
         mint=mint,
         decimals=USDC_DECIMALS,
         amount=issued.usdc,
-        memo=payment.memo,
-        reference=Pubkey.from_string(payment.reference),
+        memo=terms.memo,
+        reference=Pubkey.from_string(terms.reference),
+        opens_destination=issued.opens_account,
     )

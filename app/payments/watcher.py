@@ -20,6 +20,7 @@ from app.payments import settlement
 from app.payments.hints import take_hint
 from app.records import IssuedTransaction, WatchKind
 from app.system import System
+from app.transactions.purpose import names_of
 from chain.death import Candidate, DeathReport, Life, dead_signatures
 from chain.errors import NodeError
 from chain.node import SignatureStatus
@@ -32,17 +33,17 @@ UPDATE issued_transactions i SET poll_at = $1::timestamptz + $2::interval * CASE
     WHEN i.created_at <= $1 - interval '1 hour' THEN 60 WHEN i.created_at <= $1 - interval '3 minutes' THEN 10
     WHEN due.is_settled THEN 5 ELSE 1 END
 FROM (
-    SELECT o.id, p.paid_signature IS NOT DISTINCT FROM o.signature AS is_settled
-    FROM issued_transactions o JOIN payments p ON p.id = o.payment_id
-    WHERE o.poll_at <= $5 AND p.cluster = $3
+    SELECT o.id, g.won_signature IS NOT DISTINCT FROM o.signature AS is_settled
+    FROM issued_transactions o JOIN payment_groups g ON g.id = o.group_id
+    WHERE o.poll_at <= $5 AND g.cluster = $3
         AND ($6::bigint IS NULL OR o.seen_by IS NOT NULL OR o.last_valid_block_height < $6)
     ORDER BY o.poll_at LIMIT $4 FOR UPDATE OF o SKIP LOCKED
 ) AS due
 WHERE i.id = due.id RETURNING i.*
 """
 _UNSEEN = """
-SELECT EXISTS (SELECT FROM issued_transactions i JOIN payments p ON p.id = i.payment_id
-    WHERE i.poll_at <= $1 AND p.cluster = $2 AND i.seen_by IS NULL)
+SELECT EXISTS (SELECT FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
+    WHERE i.poll_at <= $1 AND g.cluster = $2 AND i.seen_by IS NULL)
 """
 _POSTPONE = "UPDATE issued_transactions SET poll_at = greatest(poll_at, $2) WHERE id = $1 AND NOT final"
 
@@ -196,7 +197,7 @@ class Watcher:
 
     async def _observe(self, issued: IssuedTransaction, status: SignatureStatus) -> None:
         places = self._places_again if issued.id in self._postponed else self._places
-        with bound_contextvars(payment_id=issued.payment_id, signature=issued.signature):
+        with bound_contextvars(signature=issued.signature, **names_of(issued)):
             async with places:
                 try:
                     is_done = await settlement.observe(self._system, self._parts, issued, status)

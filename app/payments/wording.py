@@ -117,5 +117,7 @@ def customer_errors() -> Mapping[str, type[Exception]]:
     parents: list[type[CustomerError | Refused]] = [CustomerError, Refused]
     for parent in parents:
         for kind in parent.__subclasses__():
-            found[str(kind.reason)] = kind
+            # What merchants read of refunds stands one class deeper.
+            if "reason" in vars(kind):
+                found[str(kind.reason)] = kind
     return found

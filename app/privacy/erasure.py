@@ -30,6 +30,11 @@ WHERE id = ANY($1)
 _ISSUED = """
 UPDATE issued_transactions SET wallet = $2, message = '', network_address = NULL WHERE payment_id = ANY($1) AND final
 """
+# The wallet of these is the merchant's, but their messages name the customer's.
+_REFUNDED = """
+UPDATE issued_transactions SET message = '', network_address = NULL
+WHERE refund_id IN (SELECT id FROM refunds WHERE payment_id = ANY($1)) AND final
+"""
 _REFUNDS = """
 UPDATE refunds SET payee_wallet = $2, destination = $2,
     merchant_message = CASE WHEN merchant_message IS NOT NULL THEN '' END
@@ -58,6 +63,10 @@ UPDATE shopify_calls SET answer = '' WHERE mutation_id IN (
 _SHOPS_PAYMENTS = "UPDATE payments SET merchant_wallet = $2, destination = $2 WHERE id = ANY($1)"
 _SHOPS_REFUNDS = """
 UPDATE refunds SET paid_wallet = CASE WHEN paid_wallet IS NOT NULL THEN $2 END WHERE payment_id = ANY($1)
+"""
+_SHOPS_ISSUED = """
+UPDATE issued_transactions SET wallet = $2
+WHERE refund_id IN (SELECT id FROM refunds WHERE payment_id = ANY($1)) AND final
 """
 _SHOP = """
 UPDATE merchants SET shop = $2, display_name = 'Erased shop', wallet = NULL, support_url = NULL,
@@ -91,12 +100,14 @@ async def erase_customer(connection: Connection, payments: Sequence[str]) -> Non
     await connection.execute(_EVENTS, payments, list(HARMLESS_DETAILS))
     await connection.execute(_REFUNDS, payments, NOBODY)
     await connection.execute(_ISSUED, payments, NOBODY)
+    await connection.execute(_REFUNDED, payments)
     await connection.execute(_PAYMENTS, payments, NOBODY)
 
 
 async def erase_payees(connection: Connection, payments: Sequence[str]) -> None:
     """Erase the merchant from these payments and their refunds."""
     await connection.execute(_SHOPS_REFUNDS, payments, NOBODY)
+    await connection.execute(_SHOPS_ISSUED, payments, NOBODY)
     await connection.execute(_SHOPS_PAYMENTS, payments, NOBODY)
 
 

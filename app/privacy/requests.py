@@ -60,7 +60,8 @@ _UNDER_WAY = """
 SELECT id FROM payments p WHERE id = ANY($1) AND (
     status IN ('pending', 'paid', 'rejecting', 'stuck')
     OR EXISTS (SELECT FROM issued_transactions i WHERE i.payment_id = p.id AND NOT i.final)
-    OR EXISTS (SELECT FROM refunds r WHERE r.payment_id = p.id AND r.status NOT IN ('completed', 'rejected'))
+    OR EXISTS (SELECT FROM refunds r LEFT JOIN issued_transactions i ON i.refund_id = r.id AND NOT i.final
+        WHERE r.payment_id = p.id AND (r.status NOT IN ('completed', 'rejected') OR i.id IS NOT NULL))
 )
 """
 _FORGET_EXPORTS = "UPDATE privacy_requests SET export_sealed = NULL, kept_until = NULL WHERE kept_until <= $1"

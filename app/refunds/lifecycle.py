@@ -34,7 +34,15 @@ REFUNDS = Lifecycle(
     births=BIRTHS,
     stuck=S.stuck,
     settable=frozenset(
-        {"paid_signature", "paid_wallet", "stuck_reason", "attended_at", "exception", "merchant_message"}
+        {
+            "paid_signature",
+            "paid_wallet",
+            "paid_at",
+            "stuck_reason",
+            "attended_at",
+            "exception",
+            "merchant_message",
+        }
     ),
     moved=metrics.refunds_moved_total,
     tell=_tell_nobody,

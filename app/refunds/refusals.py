@@ -43,3 +43,73 @@ class RefundConflict(SettleError):
 
     reason = "refund_conflict"
     status = 409
+
+
+class RefundNotFound(SettleError):
+    """This refund does not exist. Look in the portal for those that do."""
+
+    reason = "refund_not_found"
+    status = 404
+
+
+class RefundAlreadyPaid(SettleError):
+    """This refund is already paid. There is nothing more to do."""
+
+    reason = "refund_already_paid"
+    status = 409
+
+
+class RefundClosed(SettleError):
+    """This refund was denied or can not be made, so it can not be paid any more."""
+
+    reason = "refund_closed"
+    status = 409
+
+
+class RefundUnderReview(SettleError):
+    """Something about this refund needs a look. Please do not pay it again."""
+
+    reason = "refund_under_review"
+    status = 409
+
+
+class RefundInPreparation(SettleError):
+    """This refund is being prepared anew. Nothing was sent; please try again in a minute."""
+
+    reason = "refund_in_preparation"
+    status = 503
+
+
+class ShopDisconnected(SettleError):
+    """The shop is not connected at the moment, so Shopify could not be told. Open the app in Shopify's admin first."""
+
+    reason = "shop_disconnected"
+    status = 403
+
+
+class RefundWalletScreenedOut(SettleError):
+    """We cannot send a refund from this wallet. Nothing was sent; please pay it from another one."""
+
+    reason = "refund_wallet_screened_out"
+    status = 403
+
+
+class PayeeScreenedOut(SettleError):
+    """The customer's wallet is flagged by screening, so nothing may be sent to it. Deny this refund in the portal."""
+
+    reason = "payee_screened_out"
+    status = 403
+
+
+class RefundsPaused(SettleError):
+    """Refunds in USDC are paused at the moment. Nothing was sent; please try again later."""
+
+    reason = "refunds_paused"
+    status = 503
+
+
+class DenialInvalid(SettleError):
+    """Say why the refund is denied, in 1 to {limit} characters: Shopify shows it to your staff."""
+
+    reason = "denial_invalid"
+    status = 400

@@ -69,7 +69,8 @@ class World:
         self._secrets = keep_secrets(keys / "secrets.json")
         self._fee_payer_files = {"live": keys / "fee-payer.json", "test": keys / "test-fee-payer.json"}
         self._fee_payers = {name: keep_keypair(file).pubkey() for name, file in self._fee_payer_files.items()}
-        self._merchant = str(keep_keypair(keys / "merchant.json").pubkey())
+        merchant = keep_keypair(keys / "merchant.json")
+        self._merchant = str(merchant.pubkey())
         self.clock = VirtualClock(data / "clock")
         self.faults = Faults()
         self._devnets = {
@@ -79,7 +80,7 @@ class World:
         self._second_node = self._devnets["live"].add_node("/sandbox/rpc-b", "rpc-b")
         self._trm = Trm(state, self.clock, self.faults, api_key=self._secrets.trm_api_key)
         self._prices = Prices(state, self.clock, self.faults)
-        self._wallets = Wallets(self._devnets, state)
+        self._wallets = Wallets(self._devnets, state, merchant=merchant)
         self._store = Store(
             state,
             self.clock,

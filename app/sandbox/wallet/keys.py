@@ -20,9 +20,13 @@ class Keys:
 
     def make(self, cluster: str) -> str:
         """A new wallet; its address."""
-        key = Keypair()
+        return self.keep(Keypair(), cluster)
+
+    def keep(self, key: Keypair, cluster: str) -> str:
+        """A wallet of which the key is given; its address."""
         address = str(key.pubkey())
-        self._db.execute("INSERT INTO wallets VALUES (?, ?, ?)", (address, bytes(key), cluster))
+        keep = "INSERT INTO wallets VALUES (?, ?, ?) ON CONFLICT (address) DO UPDATE SET secret = excluded.secret"
+        self._db.execute(keep, (address, bytes(key), cluster))
         return address
 
     def note(self, address: str, cluster: str) -> None:

@@ -36,18 +36,29 @@ _NEW = {"usdc": (str, NoneType), "address": (str, NoneType), "cluster": (str, No
 class Wallets:
     """All customers' wallets, their keys under `data`.
 
+    `merchant`: the demo merchant's wallet is among them, with what customers have paid, so that it can pay refunds.
+
     They reach the chain over HTTP, by `rpc_urls` (cluster -> address). Left out: by nodes of their own, never at fault,
     that are among `routes`; a real wallet's provider has nothing to do with the troubles of Settle's either.
     """
 
-    def __init__(self, devnets: dict[str, Devnet], data: Path, *, rpc_urls: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        devnets: dict[str, Devnet],
+        data: Path,
+        *,
+        rpc_urls: dict[str, str] | None = None,
+        merchant: Keypair | None = None,
+    ) -> None:
         self._devnets = devnets
         self._rpc_urls = rpc_urls
         self._keys = Keys(data / "wallets.sqlite")
+        self._merchant = merchant and self._keys.keep(merchant, "live")
         self._tls = ssl.create_default_context()
         address = "/sandbox/wallets/{address}"
         self.routes: list[BaseRoute] = [
             Route("/sandbox/wallets", self._make, methods=["POST"]),
+            Route("/sandbox/merchant", self._show_merchant, methods=["GET"]),
             Route(address, self._show, methods=["GET"]),
             Route(f"{address}/pay", _telling(self._pay), methods=["POST"]),
             Route(f"{address}/fetch", _telling(self._fetch), methods=["POST"]),
@@ -81,6 +92,10 @@ class Wallets:
         cluster = request.query_params.get("cluster") or self._keys.cluster(address) or "live"
         usdc, lamports = await self._devnet(cluster).balances(address)
         return JSONResponse({"usdc": _text(usdc, USDC_DECIMALS), "sol": _text(lamports, SOL_DECIMALS)})
+
+    async def _show_merchant(self, _: Request) -> Response:
+        """-> {"wallet"}, the demo merchant's."""
+        return JSONResponse({"wallet": self._merchant})
 
     async def _pay(self, request: Request) -> dict[str, Any]:
         """{"link"} -> {"signature"} once confirmed."""

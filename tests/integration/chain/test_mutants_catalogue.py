@@ -8,6 +8,7 @@ from tests.integration.chain import (
     test_mutants_in_token_2022,
     test_mutants_of_the_answer,
     test_mutants_of_the_instructions,
+    test_mutants_of_the_opening,
     test_mutants_of_the_transfer,
     test_mutants_that_failed,
 )
@@ -15,6 +16,7 @@ from tests.integration.chain import (
 EXECUTED = [
     *test_mutants_of_the_transfer.MUTANTS,
     *test_mutants_of_the_instructions.MUTANTS,
+    *test_mutants_of_the_opening.MUTANTS,
     *test_mutants_around_the_payment.MUTANTS,
     *test_mutants_in_token_2022.MUTANTS,
     *test_mutants_that_failed.MUTANTS,

@@ -164,7 +164,7 @@ async def test_such_an_account_is_refused_before_anything_is_issued(payment: Pay
     transfer = Transfer(
         wallet=payment.plan.wallet,
         source=money.source,
-        merchant=payment.merchant.pubkey(),
+        payee_wallet=payment.merchant.pubkey(),
         destination=money.destination,
         single_use=payment.plan.single_use.address,
         mint=money.mint,

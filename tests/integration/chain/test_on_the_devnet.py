@@ -58,7 +58,7 @@ class Scene:
         transfer = Transfer(
             wallet=wallet,
             source=token_account(wallet, self.mint),
-            merchant=self.merchant,
+            payee_wallet=self.merchant,
             destination=token_account(self.merchant, self.mint),
             single_use=SingleUse.derive(self.fee_payer.pubkey(), "order").address,
             mint=self.mint,

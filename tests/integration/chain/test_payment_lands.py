@@ -19,7 +19,7 @@ def check(ledger: Ledger, wallet, group: str) -> None:
     transfer = Transfer(
         wallet=wallet,
         source=token_account(wallet, ledger.mint),
-        merchant=ledger.merchant.pubkey(),
+        payee_wallet=ledger.merchant.pubkey(),
         destination=ledger.destination,
         single_use=ledger.single_use(group).address,
         mint=ledger.mint,

@@ -75,6 +75,23 @@ class Rows:
         await self.insert("issued_transactions", **row)
         return str(row["signature"])
 
+    async def refund(self, **columns: Any) -> str:
+        """Returns the id."""
+        if "payment_id" not in columns:
+            columns["payment_id"] = await self.payment()
+        merchant = await self.connection.fetchval(
+            "SELECT merchant_id FROM payments WHERE id = $1", columns["payment_id"]
+        )
+        number = self.number()
+        row = {
+            "id": f"refund{number:016}", "shopify_id": f"refund-{number}", "gid": f"gid://{number}",
+            "merchant_id": merchant, "api_version": "2026-10", "amount": 5, "usdc": 5_000_000, "status": "pending",
+            "exception": "none", "payee_wallet": ADDRESS, "destination": ADDRESS, "mint": ADDRESS, "memo": "memo",
+            "reference": ADDRESS, "created_at": AT, "updated_at": AT,
+        } | columns  # fmt: skip
+        await self.insert("refunds", **row)
+        return str(row["id"])
+
     async def job(self, **columns: Any) -> int:
         row = {
             "kind": "payment_resolve", "record": "payment", "record_id": f"payment-{self.number()}",

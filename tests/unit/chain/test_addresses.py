@@ -37,17 +37,17 @@ def test_an_address_of_a_program_is_refused():
 @pytest.mark.parametrize("own", [FEE_PAYER.pubkey(), SINGLE_USE.address])
 def test_our_own_addresses_are_refused_as_customers(own):
     with pytest.raises(OwnAddress):
-        check_wallet(own, own={FEE_PAYER.pubkey(), SINGLE_USE.address}, merchant=MERCHANT)
+        check_wallet(own, own={FEE_PAYER.pubkey(), SINGLE_USE.address}, payee=MERCHANT)
 
 
 @pytest.mark.rule("B13")
 def test_the_merchant_can_not_pay_himself():
     with pytest.raises(MerchantWallet):
-        check_wallet(MERCHANT, own=set(), merchant=MERCHANT)
+        check_wallet(MERCHANT, own=set(), payee=MERCHANT)
 
 
 def test_an_ordinary_customer_may_pay():
-    check_wallet(CUSTOMER.pubkey(), own={FEE_PAYER.pubkey()}, merchant=MERCHANT)
+    check_wallet(CUSTOMER.pubkey(), own={FEE_PAYER.pubkey()}, payee=MERCHANT)
 
 
 @given(st.binary(min_size=32, max_size=32))

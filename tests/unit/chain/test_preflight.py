@@ -14,7 +14,7 @@ from tests.unit.chain.samples import AMOUNT, CUSTOMER, DESTINATION, MERCHANT, MI
 TRANSFER = Transfer(
     wallet=CUSTOMER.pubkey(),
     source=SOURCE,
-    merchant=MERCHANT,
+    payee_wallet=MERCHANT,
     destination=DESTINATION,
     single_use=SINGLE_USE.address,
     mint=MINT,

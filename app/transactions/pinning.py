@@ -5,17 +5,20 @@ Then the order gets another address, of the next version and of today's fee paye
 may land, or has: both would be paid. The database holds to that as well (migration `pins`).
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from solders.pubkey import Pubkey
 
 from app import events, metrics
 from app.clusters import ClusterParts
+from app.database import Connection
+from app.errors import SettleError
 from app.logs import get_logger
-from app.payments import refusals
-from app.records import Fate, PaymentGroup, RecordKind
+from app.records import Cluster, Fate, Merchant, PaymentGroup, RecordKind
 from app.system import System
-from chain.errors import OrderAlreadyBeingPaid
+from app.transactions.purpose import Terms
+from chain.errors import Refused
 from chain.occupant import Occupant, find_occupant
 from chain.programs import MAX_STATUSES_PER_CALL
 from chain.single_use import derive_seed, single_use_address
@@ -38,79 +41,107 @@ _KEEP = """
 INSERT INTO former_pins (group_id, version, base, seed, address, cause, replaced_at)
 SELECT id, version, base, seed, address, $2, $3 FROM payment_groups WHERE id = $1
 """
+_PIN_FIRST = """
+INSERT INTO payment_groups (merchant_id, group_key, cluster, base, seed, version, address, created_at)
+VALUES ($1, $2, $3, $4, $5, 1, $6, $7)
+ON CONFLICT (merchant_id, group_key, cluster) DO UPDATE SET group_key = EXCLUDED.group_key RETURNING *
+"""
 _PIN = "UPDATE payment_groups SET base = $2, seed = $3, version = $4, address = $5 WHERE id = $1 RETURNING *"
 
 
-async def pin_anew(
-    system: System, parts: ClusterParts, group: PaymentGroup, payment_id: str, shop: str, cause: Cause
-) -> PaymentGroup:
-    """Give a group its next account, unless somebody else just did; the group as it is then.
+@dataclass(frozen=True)
+class Pinned:
+    """A record's terms and group, its merchant's shop, and its own words for two troubles."""
 
-    Raises OrderAlreadyPaid, or PaymentInPreparation while something issued for it may land or has.
+    terms: Terms
+    group: PaymentGroup
+    shop: str
+    already_paid: type[SettleError]
+    in_preparation: type[SettleError]
+
+
+async def pin_first(
+    system: System, connection: Connection, record: RecordKind, merchant: Merchant, key: str, cluster: Cluster
+) -> PaymentGroup:
+    """Insert or get the group of a record that begins without one, in the caller's transaction; its row is locked."""
+    base = system.clusters[cluster].fee_payer.address
+    secret = bytes.fromhex(system.settings.derivation_secret)
+    seed = derive_seed(secret, record, merchant.shop, key, 1)
+    address = str(single_use_address(base, seed))
+    row = await connection.fetchrow(_PIN_FIRST, merchant.id, key, cluster, str(base), seed, address, system.clock.now())
+    assert row is not None
+    return PaymentGroup.from_row(row)
+
+
+async def pin_anew(system: System, parts: ClusterParts, pinned: Pinned, cause: Cause) -> None:
+    """Give a group its next account, unless somebody else just did.
+
+    Raises that it is paid already, or in preparation while something issued for it may land or has.
     """
+    group, terms = pinned.group, pinned.terms
     async with system.database.transaction() as connection:
         row = await connection.fetchrow("SELECT * FROM payment_groups WHERE id = $1 FOR UPDATE", group.id)
         assert row is not None
         now = PaymentGroup.from_row(row)
-        if now.winner_id is not None:
-            raise refusals.OrderAlreadyPaid
+        if now.won_signature is not None:
+            raise pinned.already_paid
         if now.version != group.version:
-            return now
+            return
         if await connection.fetch(_MAY_PAY, group.id, 1):
-            raise refusals.PaymentInPreparation
+            raise pinned.in_preparation
         base, version = parts.fee_payer.address, now.version + 1
         secret = bytes.fromhex(system.settings.derivation_secret)
-        seed = derive_seed(secret, "payment", shop, now.group_key, version)
+        seed = derive_seed(secret, terms.record, pinned.shop, now.group_key, version)
         await connection.execute(_KEEP, now.id, cause, system.clock.now())
         row = await connection.fetchrow(_PIN, now.id, str(base), seed, version, str(single_use_address(base, seed)))
         assert row is not None
-        pinned = PaymentGroup.from_row(row)
         await events.write_event(
             connection,
-            RecordKind.payment,
-            payment_id,
+            terms.record,
+            terms.id,
             events.PINNED,
             at=system.clock.now(),
             cause=cause,
             version=version,
-            address=pinned.address,
+            address=row["address"],
             former_address=now.address,
         )
     metrics.pins_total.labels(cause=cause).inc()
-    get_logger().warning("pinned_anew", payment_id=payment_id, group=now.id, cause=cause, version=version)
-    return pinned
+    names = {f"{terms.record}_id": terms.id}
+    get_logger().warning("pinned_anew", group=now.id, cause=cause, version=version, **names)
 
 
 async def leave_occupied(
-    system: System, parts: ClusterParts, group: PaymentGroup, payment_id: str, shop: str
-) -> PaymentGroup:
+    system: System, parts: ClusterParts, pinned: Pinned, already_being_paid: type[Refused]
+) -> None:
     """The group's account exists on the chain though nobody has won it: find out why, and pin it anew if that is safe.
 
-    Its being there proves nothing. Raises OrderAlreadyBeingPaid when a transaction of the order landed,
-    PaymentInPreparation while one may or nobody can tell, NodeError.
+    Its being there proves nothing. Raises `already_being_paid` when a transaction of the order landed, that it is in
+    preparation while one may or nobody can tell, NodeError.
     """
     async with system.database.acquire() as connection:
-        rows = await connection.fetch(_MAY_PAY, group.id, MAX_STATUSES_PER_CALL)
+        rows = await connection.fetch(_MAY_PAY, pinned.group.id, MAX_STATUSES_PER_CALL)
     if any(row["fate"] == Fate.landed for row in rows):
-        raise OrderAlreadyBeingPaid
+        raise already_being_paid
     if rows:
         # The watcher will see a landing as well; who asks now hears of it now.
         view = await parts.node.signature_statuses([row["signature"] for row in rows])
         if any(status is not None and status.error is None for status in view.statuses):
-            raise OrderAlreadyBeingPaid
+            raise already_being_paid
     else:
-        await _check_occupant(parts, group, payment_id)
-    return await pin_anew(system, parts, group, payment_id, shop, Cause.occupied)
+        await _check_occupant(parts, pinned, already_being_paid)
+    await pin_anew(system, parts, pinned, Cause.occupied)
 
 
-async def _check_occupant(parts: ClusterParts, group: PaymentGroup, payment_id: str) -> None:
+async def _check_occupant(parts: ClusterParts, pinned: Pinned, already_being_paid: type[Refused]) -> None:
     """By our records nothing of ours made the account. Does the chain say so, too? They may be those of a backup."""
+    group, terms = pinned.group, pinned.terms
     occupant = await find_occupant(parts.node, Pubkey.from_string(group.address), Pubkey.from_string(group.base))
     if occupant is Occupant.STRANGER:
         return
     alarm = "unknown_payment" if occupant is Occupant.OURS else "occupant_unknown"
     metrics.alarms_total.labels(reason=alarm).inc()
-    get_logger().error(alarm, payment_id=payment_id, group=group.id, address=group.address)
+    get_logger().error(alarm, group=group.id, address=group.address, **{f"{terms.record}_id": terms.id})
     if occupant is Occupant.OURS:
-        raise OrderAlreadyBeingPaid
-    raise refusals.PaymentInPreparation
+        raise already_being_paid
+    raise pinned.in_preparation
