@@ -23,28 +23,34 @@ async def receive_webhook(request: Request) -> Response:
     """POST /webhooks/shopify/{topic...}: 200 once it is stored, the same for one that was stored before."""
     system = system_of(request)
     body = await read_body(request, system.settings.webhook_limit_bytes)
-    check_signed_body(body, _header(request, "Hmac-Sha256"), system.settings.shopify_client_secrets)
+    said = _read_headers(request)
+    check_signed_body(body, said.get("hmac-sha256"), system.settings.shopify_client_secrets)
     topic = request.path_params["topic"]
-    if not _TOPIC.fullmatch(topic) or _header(request, "Topic") not in (topic, None):
+    if not _TOPIC.fullmatch(topic) or said.get("topic", topic) != topic:
         raise RequestInvalid(problem="the topic of the header is not the one of the address")
-    event_id = _header(request, "Webhook-Id") or _name(topic, body)
+    event_id = said.get("webhook-id") or _name(topic, body)
     if not _EVENT_ID.fullmatch(event_id):
         raise RequestInvalid(problem="the webhook's id can not be read")
     arrival = Arrival(
         event_id=event_id,
         topic=topic,
         payload=body,
-        shop=read_shop(_header(request, "Shop-Domain")),
-        sent_at=_read_time(_header(request, "Triggered-At")),
+        shop=read_shop(said.get("shop-domain")),
+        sent_at=_read_time(said.get("triggered-at")),
     )
     async with system.database.acquire() as connection:
         await receive(connection, InboxSource.shopify, [arrival], at=system.clock.now())
     return Response(status_code=200)
 
 
-def _header(request: Request, name: str) -> str | None:
-    # A newer family of events has the same names without the X.
-    return request.headers.get(f"X-Shopify-{name}") or request.headers.get(f"Shopify-{name}")
+def _read_headers(request: Request) -> dict[str, str]:
+    """Shopify's own headers, by what follows `X-Shopify-`: a newer family of events has the same without the X."""
+    found: dict[str, str] = {}
+    for name, value in request.headers.items():
+        plain = name.removeprefix("x-")
+        if plain.startswith("shopify-"):
+            found[plain.removeprefix("shopify-")] = value
+    return found
 
 
 def _name(topic: str, body: bytes) -> str:

@@ -1,4 +1,4 @@
-"""`make bench`: measure, and print one table. Arguments choose from: building chain door portal request resolving."""
+"""`make bench`: measure, and print one table. Arguments choose some of them: see MEASUREMENTS."""
 
 import asyncio
 import sys
@@ -12,6 +12,7 @@ from tests.bench.figures import Figure, render
 from tests.bench.portal import measure_portal
 from tests.bench.request import measure_request
 from tests.bench.resolving import measure_resolving
+from tests.bench.webhook import measure_webhook
 
 MEASUREMENTS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "building": measure_building,
@@ -20,6 +21,7 @@ MEASUREMENTS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "portal": measure_portal,
     "request": measure_request,
     "resolving": measure_resolving,
+    "webhook": measure_webhook,
 }
 
 

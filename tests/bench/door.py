@@ -79,14 +79,18 @@ async def _measure_rates(dsn: str, data: Path) -> tuple[list[dict[str, float]], 
             running = stack.enter_context(ground.process(command, ground.environment_of(its), log))
             await ground.wait_for_port(its.shopify_port, running, log)
             servers.append((running.pid, its.shopify_port))
-        ask = stack.enter_context(_load_generator(data / "tls"))
-        for pid, port in servers:  # connections are opened, statements prepared
-            _run_round(ask, pid, port, 1)
-        rounds: tuple[list[dict[str, float]], list[dict[str, float]]] = ([], [])
-        for turn in range(ROUNDS):
-            order = (0, 1) if turn % 2 == 0 else (1, 0)
-            for which in order:
-                rounds[which].append(_run_round(ask, *servers[which], ROUND_SECONDS))
+        return run_in_turns(stack.enter_context(load_generator(str(data / "tls"))), servers)
+
+
+def run_in_turns(ask: Any, servers: list[tuple[int, int]]) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    """The rounds of two servers, given by process id and port; the one that is not asked waits."""
+    for pid, port in servers:  # connections are opened, statements prepared
+        _run_round(ask, pid, port, 1)
+    rounds: tuple[list[dict[str, float]], list[dict[str, float]]] = ([], [])
+    for turn in range(ROUNDS):
+        order = (0, 1) if turn % 2 == 0 else (1, 0)
+        for which in order:
+            rounds[which].append(_run_round(ask, *servers[which], ROUND_SECONDS))
     return rounds
 
 
@@ -99,8 +103,9 @@ def _run_round(ask: Any, pid: int, port: int, seconds: float) -> dict[str, float
 
 
 @contextmanager
-def _load_generator(tls: Path) -> Iterator[Any]:
-    command = ground.module("tests.bench.load", str(tls))
+def load_generator(what: str) -> Iterator[Any]:
+    """A function that gives load.py an order and returns its answer; `what` is its argument."""
+    command = ground.module("tests.bench.load", what)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdin is not None
         assert running.stdout is not None

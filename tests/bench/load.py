@@ -1,6 +1,7 @@
-"""A load generator, as a process of its own: payment sessions over keep-alive connections with mutual TLS.
+"""A load generator, as a process of its own: Shopify's requests over keep-alive connections.
 
-Run with the sandbox's tls folder as argument; reads lines {"port","connections","seconds"} and answers each with
+Run with the sandbox's tls folder as argument for payment sessions with mutual TLS, or with `--webhooks` for webhooks
+over plain HTTP; reads lines {"port","connections","seconds"} and answers each with
 {"rate","p50_ms","p99_ms","failed","cpu"}: requests a second, and the share of one processor that it took itself.
 """
 
@@ -10,20 +11,28 @@ import ssl
 import sys
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import uvloop
 
 from tests.house import SHOP, VERSION, client_context, session_body
+from tests.integration.install.test_webhooks import signature
 
+WEBHOOK_PATH = "/webhooks/shopify/customers/redact"
 # Stands for a session's 24 characters; a group has 44.
 _ID = "i" * 24
 
 
 class Requests:
-    """Payment sessions ready to send, each with an id and a group of its own, about as large as Shopify's."""
+    """Requests ready to send, each with an id of its own."""
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, text: str, start: int) -> None:
+        self._parts = [part.encode() for part in text.split(_ID)]
+        self._next = start
+
+    @classmethod
+    def sessions(cls, start: int) -> Self:
+        """Payment sessions, each with a group of its own, about as large as Shopify's."""
         address = {"given_name": "Alex", "family_name": "Doe", "line1": "123 Street", "line2": "Suite B"}
         address |= {"city": "Montreal", "postal_code": "H2Z 0B3", "province": "Quebec", "country_code": "CA"}
         body = session_body(
@@ -39,8 +48,27 @@ class Requests:
             f"Shopify-Shop-Domain: {SHOP}\r\nShopify-Request-Id: 5c5b1a6c-c2f4-4b3f-9f5d-1a6c5c5b1a6c\r\n"
             f"Shopify-Api-Version: {VERSION}\r\nContent-Length: {len(content)}\r\n\r\n"
         )
-        self._parts = [part.encode() for part in (head + content).split(_ID)]
-        self._next = start
+        return cls(head + content, start)
+
+    @classmethod
+    def webhooks(cls, start: int) -> Self:
+        """Webhooks about a customer, signed as the tests' Shopify does."""
+        content = json.dumps(
+            {
+                "shop_id": 954889,
+                "shop_domain": SHOP,
+                "customer": {"id": 191167, "email": "buyer@example.com", "phone": "555-625-1199"},
+                "orders_to_redact": [299938, 280263, 220458],
+            }
+        )
+        head = (
+            f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            f"X-Shopify-Topic: customers/redact\r\nX-Shopify-Hmac-Sha256: {signature(content.encode())}\r\n"
+            f"X-Shopify-Shop-Domain: {SHOP}\r\nX-Shopify-API-Version: {VERSION}\r\n"
+            f"X-Shopify-Webhook-Id: {_ID}\r\nX-Shopify-Triggered-At: 2026-11-20T10:00:00.123Z\r\n"
+            f"X-Shopify-Event-Id: 98880550-7158-44d4-b7cd-2c97c8a091b5\r\nContent-Length: {len(content)}\r\n\r\n"
+        )
+        return cls(head + content, start)
 
     def next(self) -> bytes:
         self._next += 1
@@ -102,12 +130,13 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
-async def run_load(requests: Requests, context: ssl.SSLContext, order: dict[str, Any]) -> dict[str, float]:
+async def run_load(requests: Requests, context: ssl.SSLContext | None, order: dict[str, Any]) -> dict[str, float]:
     loop = asyncio.get_running_loop()
     connections = []
+    name = "127.0.0.1" if context else None
     for _ in range(order["connections"]):
         _, protocol = await loop.create_connection(
-            lambda: Connection(requests), "127.0.0.1", order["port"], ssl=context, server_hostname="127.0.0.1"
+            lambda: Connection(requests), "127.0.0.1", order["port"], ssl=context, server_hostname=name
         )
         connections.append(protocol)
     began, cpu = time.perf_counter(), time.process_time()
@@ -127,9 +156,13 @@ async def run_load(requests: Requests, context: ssl.SSLContext, order: dict[str,
 
 
 def main() -> None:
-    tls = Path(sys.argv[1])
-    context = client_context(tls, tls / "shopify-client.crt", tls / "shopify-client.key")
-    requests = Requests(time.time_ns() // 1000)
+    context, start = None, time.time_ns() // 1000
+    if sys.argv[1] == "--webhooks":
+        requests = Requests.webhooks(start)
+    else:
+        tls = Path(sys.argv[1])
+        context = client_context(tls, tls / "shopify-client.crt", tls / "shopify-client.key")
+        requests = Requests.sessions(start)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for line in sys.stdin:
             print(json.dumps(runner.run(run_load(requests, context, json.loads(line)))), flush=True)
