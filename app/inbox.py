@@ -1,72 +1,21 @@
-"""The inbox: what the outside sends us of its own accord is stored first, once, and processed afterwards by a job.
+"""The inbox: what the outside sends us of its own accord is stored first (app/arrivals.py), then processed by a job.
 
 A sender wants its answer within seconds and delivers again when in doubt. So a door stores the event and its job in one
 statement and answers; whatever the event means is done by the worker, on the retry ladder.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from app import metrics
 from app.database import Connection
 from app.jobs.outcomes import Done, Outcome
-from app.jobs.queue import CHANNEL
 from app.logs import get_logger
-from app.records import Cluster, InboxEvent, InboxSource, Job
+from app.records import InboxEvent, InboxSource, Job
 from app.system import System
-
-_RECEIVE = """
-WITH stored AS (
-    INSERT INTO inbox_events (source, event_id, topic, shop, cluster, payload, received_at, sent_at)
-    SELECT $1, event_id, topic, shop, cluster::cluster, payload, $7, sent_at
-    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $9::timestamptz[])
-        AS arrived (event_id, topic, shop, cluster, payload, sent_at)
-    ON CONFLICT (source, event_id) DO NOTHING RETURNING id
-), queued AS (
-    INSERT INTO jobs (kind, record, record_id, status, attempts, due_at, created_at, updated_at)
-    SELECT 'inbox_event', 'inbox', id::text, 'waiting', 0, $7, $7, $7 FROM stored
-    ON CONFLICT (kind, record, record_id) WHERE status IN ('waiting', 'running') DO NOTHING
-)
-SELECT count(*) AS count, CASE WHEN count(*) > 0 THEN pg_notify($8, '') END FROM stored
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An event as it came: the sender's id of it, what it calls its kind, the raw payload, the shop or the cluster it
-    is about, and when it happened by the sender's clock."""
-
-    event_id: str
-    topic: str
-    payload: bytes
-    shop: str | None = None
-    cluster: Cluster | None = None
-    sent_at: datetime | None = None
-
 
 # Does what an event means, from `processed_at` empty or not: an event may be processed any number of times.
 Processor = Callable[[System, InboxEvent], Awaitable[Outcome]]
-
-
-async def receive(connection: Connection, source: InboxSource, arrivals: Sequence[Arrival], *, at: datetime) -> int:
-    """Store events and the jobs that process them, in one statement; returns how many were not known yet."""
-    stored: int = await connection.fetchval(
-        _RECEIVE,
-        source,
-        [arrival.event_id for arrival in arrivals],
-        [arrival.topic for arrival in arrivals],
-        [arrival.shop for arrival in arrivals],
-        [arrival.cluster for arrival in arrivals],
-        [arrival.payload for arrival in arrivals],
-        at,
-        CHANNEL,
-        [arrival.sent_at for arrival in arrivals],
-    )
-    metrics.inbox_events_total.labels(source=source, outcome="new").inc(stored)
-    metrics.inbox_events_total.labels(source=source, outcome="known").inc(len(arrivals) - stored)
-    return stored
 
 
 class InboxHandler:

@@ -8,6 +8,7 @@ from typing import Self
 
 import httpx
 
+from app.arrivals import Arrivals
 from app.clock import Clock, make_clock
 from app.clusters import ClusterParts, make_clusters
 from app.database import Database
@@ -19,7 +20,7 @@ from app.prices.coinbase import Coinbase
 from app.prices.coingecko import CoinGecko
 from app.prices.panel import Limits, Panel
 from app.prices.source import PriceSource
-from app.records import Cluster
+from app.records import Cluster, InboxSource
 from app.refunds.intake import RefundIntake
 from app.screening.screener import Screener
 from app.screening.trm import TrmScreener
@@ -38,6 +39,7 @@ class System:
     merchants: MerchantDirectory
     intake: Intake
     refunds: RefundIntake
+    webhooks: Arrivals
     screener: Screener
     prices: PriceBoard
     shopify: ShopifyClient
@@ -78,6 +80,7 @@ class System:
             merchants=MerchantDirectory(database, clusters, keyring),
             intake=Intake(database),
             refunds=RefundIntake(database),
+            webhooks=Arrivals(database, clock, InboxSource.shopify),
             screener=TrmScreener(trm, settings.trm_api_key, settings.trm_risk_level, settings.trm_timeout_seconds),
             prices=_make_board(settings, clock, prices),
             shopify=ShopifyClient(shopify, clock, settings.shopify_url, settings.shopify_timeout_seconds),

@@ -1,4 +1,4 @@
-"""Shopify's webhooks: signature first, then one INSERT, then the answer. What they mean is done by the worker."""
+"""Shopify's webhooks: signature first, then one statement, then the answer. What they mean is done by the worker."""
 
 import hashlib
 import re
@@ -8,9 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from app.arrivals import Arrival
 from app.errors import RequestInvalid
-from app.inbox import Arrival, receive
-from app.records import InboxSource
 from app.shopify.payloads import read_shop
 from app.shopify.signature import check_signed_body
 from handlers.requests import read_body, system_of
@@ -38,8 +37,7 @@ async def receive_webhook(request: Request) -> Response:
         shop=read_shop(said.get("shop-domain")),
         sent_at=_read_time(said.get("triggered-at")),
     )
-    async with system.database.acquire() as connection:
-        await receive(connection, InboxSource.shopify, [arrival], at=system.clock.now())
+    await system.webhooks.open(arrival)
     return Response(status_code=200)
 
 

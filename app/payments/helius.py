@@ -9,9 +9,9 @@ from hmac import compare_digest
 
 import msgspec
 
-from app import inbox
+from app.arrivals import Arrival
+from app.arrivals import receive as store
 from app.errors import RequestInvalid, SettleError
-from app.inbox import Arrival
 from app.jobs.outcomes import Done, Outcome
 from app.logs import get_logger
 from app.payments.hints import take_hint
@@ -80,7 +80,7 @@ async def receive(system: System, cluster: Cluster, body: bytes) -> int:
     if items and not arrivals:
         raise RequestInvalid(problem="nothing in it has a transaction's signature")
     async with system.database.acquire() as connection:
-        return await inbox.receive(connection, InboxSource.helius, arrivals, at=system.clock.now())
+        return await store(connection, InboxSource.helius, arrivals, at=system.clock.now())
 
 
 def _read(items: list[msgspec.Raw], cluster: Cluster) -> Iterator[Arrival]:

@@ -8,8 +8,10 @@ import pytest
 import pytest_asyncio
 
 from app import inbox
+from app.arrivals import Arrival
+from app.arrivals import receive as store
 from app.coherence import check_records
-from app.inbox import Arrival, InboxHandler
+from app.inbox import InboxHandler
 from app.jobs import kinds, ladder, queue
 from app.jobs.outcomes import Done, Outcome, Retry
 from app.jobs.worker import Worker
@@ -64,7 +66,7 @@ def arrival(event_id: str = "event-1", payload: bytes = b'{"id":1}') -> Arrival:
 
 async def receive(system: System, *arrivals: Arrival, source: InboxSource = InboxSource.shopify) -> int:
     async with system.database.acquire() as connection:
-        return await inbox.receive(connection, source, arrivals, at=system.clock.now())
+        return await store(connection, source, arrivals, at=system.clock.now())
 
 
 async def read(system: System) -> list[InboxEvent]:
