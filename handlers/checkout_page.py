@@ -15,14 +15,13 @@ from starlette.routing import Route
 
 from app import metrics
 from app.errors import RequestInvalid, SettleError
-from app.languages.reader import Reader, choose_reader
+from app.languages.reader import Reader
 from app.logs import bind_contextvars, get_logger
-from app.payments.attempts import customer_locale
 from app.payments.expiry import renew
 from app.payments.feed import PaymentFeed
 from app.payments.relay import send_signed
 from app.payments.view import OPENED_MEANWHILE, PAYABLE, PaymentView, Stage, quote_for_page, view_payment
-from app.payments.wording import amount_of, reader_of, word_view
+from app.payments.wording import amount_of, find_reader, reader_of, word_view
 from app.records import Cluster
 from app.system import System
 from handlers.pages import NO_STORE, render_page
@@ -164,9 +163,7 @@ async def take_signed(request: Request) -> Response:
     """POST /pay/{id}/signed: a wallet in the browser that only signs left the sending to the page."""
     system, payment_id = system_of(request), request.path_params["payment_id"]
     body = await read_body(request)
-    request.state.reader = choose_reader(
-        await customer_locale(system, payment_id), request.headers.get("accept-language")
-    )
+    request.state.reader = await find_reader(system, payment_id, request.headers.get("accept-language"))
     try:
         transaction = base64.b64decode(_signed_decoder.decode(body).transaction, validate=True)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, binascii.Error, ValueError):

@@ -13,12 +13,13 @@ from starlette.types import Receive, Scope, Send
 from app import metrics
 from app.errors import CustomerError, RequestInvalid, SettleError
 from app.languages.reader import choose_reader
-from app.payments.attempts import customer_locale, note_refusal, note_scan
+from app.payments.attempts import note_refusal, note_scan
 from app.payments.issuing import offer_transaction
 from app.payments.view import PAYABLE, view_payment
 from app.refunds.issuing import describe_refund, offer_refund
 from app.refunds.refusals import RefundNotFound
 from app.transactions.issuing import Offer
+from app.payments.wording import find_reader, logo_path
 from chain.errors import Refused
 from handlers.network_address import read_network_address
 from handlers.requests import Json, read_body, refuse_unknown, system_of
@@ -49,7 +50,8 @@ async def describe_payment(request: Request) -> Response:
     view = await view_payment(system, payment_id)
     if view.stage in PAYABLE and request.method == "GET":
         await note_scan(system, payment_id)
-    return Json({"label": view.shop, "icon": f"{system.settings.public_url}/static/icon.svg"}, headers=_NO_STORE)
+    icon = f"{system.settings.public_url}{logo_path(view) or '/static/icon.svg'}"
+    return Json({"label": view.shop, "icon": icon}, headers=_NO_STORE)
 
 
 async def give_transaction(request: Request) -> Response:
@@ -111,7 +113,7 @@ async def _tell_customer(request: Request, payment_id: str, error: Exception) ->
         metrics.transaction_requests_total.labels(outcome=str(error.reason)).inc()
     if isinstance(error, CustomerError | Refused):
         await note_refusal(system, payment_id, error)
-        request.state.reader = choose_reader(await customer_locale(system, payment_id), wallets_language)
+        request.state.reader = await find_reader(system, payment_id, wallets_language)
 
 
 class WalletCall:

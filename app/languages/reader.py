@@ -44,17 +44,19 @@ class Reader:
 ENGLISH = Reader(Language.en, "en")
 
 
-def choose_reader(customer_locale: str | None, accept_language: str | None = None) -> Reader:
-    """By the language that Shopify names, then by the browser's header; English when we have none of them.
+def choose_reader(
+    customer_locale: str | None, accept_language: str | None = None, last_resort: str | None = None
+) -> Reader:
+    """By the language that Shopify names, then by the browser's header, then the one of last resort, then English.
 
     Someone who reads only traditional Chinese is not given simplified: the next wish counts.
     """
-    return _choose(customer_locale, (accept_language or "")[:_HEADER_LENGTH_MAX])
+    return _choose(customer_locale, (accept_language or "")[:_HEADER_LENGTH_MAX], last_resort)
 
 
 @lru_cache(maxsize=1_024)
-def _choose(customer_locale: str | None, accept_language: str) -> Reader:
-    for tag in [*filter(None, [customer_locale]), *_wishes(accept_language)]:
+def _choose(customer_locale: str | None, accept_language: str, last_resort: str | None) -> Reader:
+    for tag in [customer_locale or "", *_wishes(accept_language), last_resort or ""]:
         reader = _read_tag(tag)
         if reader is not None:
             return reader

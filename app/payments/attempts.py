@@ -47,13 +47,6 @@ async def note_refusal(system: System, payment_id: str, error: CustomerError | R
     await _note(system, _REFUSED, payment_id, system.clock.now(), note)
 
 
-async def customer_locale(system: System, payment_id: str) -> str | None:
-    """The language that Shopify told us of; None also for an unknown payment."""
-    async with system.database.acquire() as connection:
-        locale: str | None = await connection.fetchval("SELECT locale FROM payments WHERE id = $1", payment_id)
-    return locale
-
-
 async def _note(system: System, statement: str, payment_id: str, at: datetime, what: Any) -> None:
     async with system.database.transaction() as connection:
         if await connection.fetchrow(statement, payment_id, at, what) is not None:

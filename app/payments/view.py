@@ -115,6 +115,10 @@ class PaymentView:
     status: PaymentStatus
     refusal: Refusal | None
     customer_locale: str | None
+    # The shop's: the page's language when the customer's is none of ours, where customers get help, its logo's digest.
+    shop_language: str | None
+    support_url: str | None
+    logo: str | None
 
 
 @dataclass(frozen=True)
@@ -128,12 +132,14 @@ class _Known:
     is_live: bool
     is_landed: bool
     winner_url: str | None
+    logo: str | None
 
 
 # One statement, because every open page asks it after each change.
 _READ = """
 SELECT p AS payment, g AS payment_group, m AS merchant, i.issued_at, i.is_live, i.is_landed,
-    (SELECT w.redirect_url FROM payments w WHERE w.id = g.winner_id AND w.id <> p.id) AS winner_url
+    (SELECT w.redirect_url FROM payments w WHERE w.id = g.winner_id AND w.id <> p.id) AS winner_url,
+    (SELECT l.digest FROM merchant_logos l WHERE l.merchant_id = m.id) AS logo
 FROM payments p JOIN payment_groups g ON g.id = p.group_id JOIN merchants m ON m.id = p.merchant_id,
     LATERAL (SELECT max(created_at) AS issued_at, coalesce(bool_or(fate = 'live'), false) AS is_live,
         coalesce(bool_or(fate = 'landed'), false) AS is_landed FROM issued_transactions WHERE payment_id = p.id) i
@@ -177,6 +183,7 @@ def _read(row: Row) -> _Known:
         is_live=row["is_live"],
         is_landed=row["is_landed"],
         winner_url=row["winner_url"],
+        logo=row["logo"],
     )
 
 
@@ -203,6 +210,9 @@ def _view(known: _Known, now: datetime) -> PaymentView:
         status=payment.status,
         refusal=last_refusal(payment, known.issued_at, now) if stage in PAYABLE else None,
         customer_locale=payment.locale,
+        shop_language=known.merchant.language,
+        support_url=known.merchant.support_url,
+        logo=known.logo,
     )
 
 

@@ -16,10 +16,13 @@ from app.money import format_amount, format_usdc
 from app.payments.attempts import Refusal
 from app.payments.view import SENTENCES, PaymentView, Stage
 from app.records import PaymentStatus
+from app.system import System
 from chain.errors import Refused
 
 # For what a customer can do nothing about, and need not know.
 TROUBLE = sentence("Something is not working at the moment. Please try again in a minute.")
+
+_LANGUAGES = "SELECT p.locale, m.language FROM payments p JOIN merchants m ON m.id = p.merchant_id WHERE p.id = $1"
 
 # What sentences have in braces and is USDC, as chain/preflight.py writes it.
 _USDC = frozenset({"needed", "there"})
@@ -55,6 +58,9 @@ class Shown(Struct, frozen=True):
     status: PaymentStatus
     refusal: RefusalShown | None
     language: Language
+    # The path of the shop's logo, and where the shop helps (a web or mail address); None: not set.
+    logo: str | None
+    support_url: str | None
 
 
 def word_view(view: PaymentView, reader: Reader) -> Shown:
@@ -78,12 +84,26 @@ def word_view(view: PaymentView, reader: Reader) -> Shown:
         status=view.status,
         refusal=None if view.refusal is None else _word_refusal(view.refusal, reader),
         language=reader.language,
+        logo=logo_path(view),
+        support_url=view.support_url,
     )
+
+
+def logo_path(view: PaymentView) -> str | None:
+    """Where the public door has the shop's logo."""
+    return None if view.logo is None else f"/logos/{view.logo}"
 
 
 def reader_of(view: PaymentView, accept_language: str | None) -> Reader:
     """Who reads: the customer whom Shopify told us of, whose browser sends this header."""
-    return choose_reader(view.customer_locale, accept_language)
+    return choose_reader(view.customer_locale, accept_language, view.shop_language)
+
+
+async def find_reader(system: System, payment_id: str, accept_language: str | None) -> Reader:
+    """The same, where there is no view; who reads of a payment that does not exist counts by the header alone."""
+    async with system.database.acquire() as connection:
+        row = await connection.fetchrow(_LANGUAGES, payment_id)
+    return choose_reader(row["locale"] if row else None, accept_language, row["language"] if row else None)
 
 
 def amount_of(view: PaymentView, reader: Reader) -> Money:

@@ -29,10 +29,14 @@ export const readTime = (text) => Date.parse(String(text).replace(/(\.\d{3})\d+/
 export function offerCopy(button) {
   button?.addEventListener("click", async () => {
     if (!(await copyText(button.dataset.link, button))) return;
-    const label = button.textContent;
-    if (label === button.dataset.copied) return;
-    button.textContent = button.dataset.copied;
-    setTimeout(() => (button.textContent = label), 2000);
+    const label = button.querySelector("span"), before = label.textContent;
+    if (before === button.dataset.copied) return;
+    label.textContent = button.dataset.copied;
+    button.toggleAttribute("data-done", true);
+    setTimeout(() => {
+      label.textContent = before;
+      button.removeAttribute("data-done");
+    }, 2000);
   });
 }
 
