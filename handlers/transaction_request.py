@@ -16,10 +16,10 @@ from app.languages.reader import choose_reader
 from app.payments.attempts import note_refusal, note_scan
 from app.payments.issuing import offer_transaction
 from app.payments.view import PAYABLE, view_payment
+from app.payments.wording import find_reader, logo_path
 from app.refunds.issuing import describe_refund, offer_refund
 from app.refunds.refusals import RefundNotFound
 from app.transactions.issuing import Offer
-from app.payments.wording import find_reader, logo_path
 from chain.errors import Refused
 from handlers.network_address import read_network_address
 from handlers.requests import Json, read_body, refuse_unknown, system_of

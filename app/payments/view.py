@@ -196,8 +196,7 @@ def _view(known: _Known, now: datetime) -> PaymentView:
     is_priced = payment.usdc is not None and stage is not Stage.unpriced
     return PaymentView(
         stage=stage,
-        # A payment that may still change is followed, whatever its page says.
-        ended=stage in ENDS and payment.status not in (S.pending, S.rejecting, S.stuck),
+        ended=stage in ENDS and not _may_change(known, stage),
         shop=known.merchant.display_name,
         amount=payment.amount,
         currency=payment.currency,
@@ -214,6 +213,13 @@ def _view(known: _Known, now: datetime) -> PaymentView:
         support_url=known.merchant.support_url,
         logo=known.logo,
     )
+
+
+def _may_change(known: _Known, stage: Stage) -> bool:
+    """Whether a page is to be followed, although it shows an end."""
+    # An order that was paid elsewhere gets its way back to the shop when Shopify has acknowledged that.
+    leads_nowhere = stage is Stage.already_paid and known.winner_url is None
+    return leads_nowhere or known.payment.status in (S.pending, S.rejecting, S.stuck)
 
 
 def _is_open(payment: Payment, now: datetime) -> bool:

@@ -147,5 +147,7 @@ function named(wallet, words) {
   icon.width = icon.height = 24;
   // The standard wants pictures as data, so nothing is fetched.
   if (String(wallet.icon).startsWith("data:image/")) icon.src = wallet.icon;
-  return icon.src ? [icon, fillIn(words, wallet)] : [fillIn(words, wallet)];
+  const label = document.createElement("span");
+  label.textContent = fillIn(words, wallet);
+  return icon.src ? [icon, label] : [label];
 }
