@@ -26,6 +26,9 @@ landings_read_total = Counter(
 sightings_total = Counter(
     "settle_sightings_total", "Transactions of ours that landed, by the watcher that saw them first.", ["watcher"]
 )
+landings_missing_total = Counter(
+    "settle_landings_missing_total", "Transactions that had landed and that a node does not show any more."
+)
 settles_postponed_total = Counter(
     "settle_settles_postponed_total", "Looks at a transaction that landed after which it must be looked at again."
 )

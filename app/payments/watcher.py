@@ -18,7 +18,7 @@ from app.logs import bound_contextvars, get_logger
 from app.pauses import pause
 from app.payments import settlement
 from app.payments.hints import take_hint
-from app.records import IssuedTransaction, WatchKind
+from app.records import Fate, IssuedTransaction, WatchKind
 from app.system import System
 from app.transactions.purpose import names_of
 from chain.death import Candidate, DeathReport, Life, dead_signatures
@@ -73,6 +73,7 @@ class Watcher:
         self._rounds = 0
         # Looks in vain, by row; and what is under way: a slow answer about one row is not waited for by the others.
         self._postponed: dict[int, int] = {}
+        self._missed: set[int] = set()
         self._under_way: dict[int, asyncio.Task[None]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -116,11 +117,23 @@ class Watcher:
         missing = []
         for issued, status in zip(batch, view.statuses, strict=True):
             if status is not None:
+                self._missed.discard(issued.id)
                 self._begin([issued], self._observe(issued, status))
-            elif view.slot - issued.blockhash_slot > reach and issued.id not in self._under_way:
+                continue
+            self._note_missing(issued, view.slot)
+            if view.slot - issued.blockhash_slot > reach and issued.id not in self._under_way:
                 missing.append(issued)
         if missing:
             self._begin(missing, self._bury_dead(missing))
+
+    def _note_missing(self, issued: IssuedTransaction, slot: int) -> None:
+        """What had landed and is not shown (any more) is told of once: gone for good it is only when it is dead."""
+        # Longer ago, a node has forgotten its status, and only its history knows.
+        is_recent = issued.slot is not None and slot - issued.slot <= BLOCKHASH_LIFE_BLOCKS
+        if issued.fate is Fate.landed and is_recent and issued.id not in self._missed:
+            self._missed.add(issued.id)
+            metrics.landings_missing_total.inc()
+            get_logger().warning("landing_missing", signature=issued.signature, **names_of(issued))
 
     async def _find_over(self, due_at: datetime) -> int | None:
         """Without polling: the last valid block heights below which no block takes a transaction any more."""
@@ -181,6 +194,7 @@ class Watcher:
                 found.append((issued, status))
             elif all(verdict.life is Life.DEAD for verdict in verdicts):
                 await settlement.bury(self._system, issued)
+                self._missed.discard(issued.id)
         if found:
             names = [issued.signature for issued, _ in found]
             await take_hint(self._system, self._parts, names, WatchKind.last_look)
