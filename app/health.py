@@ -12,11 +12,15 @@ from app import metrics, restores
 from app.database import classify_error
 from app.payments import quotas
 from app.privacy.requests import DAYS as PRIVACY_DAYS
-from app.records import PaymentStatus, PrivacyKind
+from app.records import PaymentStatus, PrivacyKind, RefundStatus
+from app.refunds.lifecycle import REFUNDS
 from app.system import System
 from chain.errors import NodeError
 
 _OPEN_PAYMENTS = "SELECT status, count(*) AS count FROM payments WHERE status = ANY($1) GROUP BY status"
+_OPEN_REFUNDS = """
+SELECT status, count(*) AS count FROM refunds WHERE status NOT IN ('completed', 'rejected') GROUP BY status
+"""
 _JOBS = "SELECT status, count(*) AS count FROM jobs WHERE status IN ('waiting', 'running', 'dead') GROUP BY status"
 _PRIVACY = """
 SELECT kind, count(*) AS count, min(due_at) AS due_at FROM privacy_requests WHERE done_at IS NULL GROUP BY kind
@@ -24,6 +28,8 @@ SELECT kind, count(*) AS count, min(due_at) AS due_at FROM privacy_requests WHER
 _OLDEST = "SELECT min(updated_at) FROM payments WHERE status = 'paid'"
 
 NOT_FINAL = (PaymentStatus.pending, PaymentStatus.paid, PaymentStatus.rejecting, PaymentStatus.stuck)
+
+REFUNDS_NOT_FINAL = tuple(status for status in RefundStatus if status not in REFUNDS.final)
 
 # A node that has given no blockhash for this long is in trouble.
 STALE_SECONDS = 30
@@ -78,10 +84,13 @@ async def _refresh_gauges(system: System) -> None:
         await quotas.find_problems(system)
     async with system.database.operational("metrics"), system.database.acquire() as connection:
         payments = {row["status"]: row["count"] for row in await connection.fetch(_OPEN_PAYMENTS, list(NOT_FINAL))}
+        refunds = {row["status"]: row["count"] for row in await connection.fetch(_OPEN_REFUNDS)}
         jobs = {row["status"]: row["count"] for row in await connection.fetch(_JOBS)}
         oldest = await connection.fetchval(_OLDEST)
         for status in NOT_FINAL:
             metrics.payments_by_status.labels(status=status).set(payments.get(status, 0))
+        for open_status in REFUNDS_NOT_FINAL:
+            metrics.refunds_by_status.labels(status=open_status).set(refunds.get(open_status, 0))
         for state in ("waiting", "running", "dead"):
             metrics.jobs_by_status.labels(status=state).set(jobs.get(state, 0))
         metrics.oldest_open_seconds.set((system.clock.now() - oldest).total_seconds() if oldest else 0)

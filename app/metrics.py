@@ -71,6 +71,7 @@ acknowledged_seconds = Histogram(
 page_streams = Gauge("settle_page_streams", "Open live-status streams.")
 
 payments_by_status = Gauge("settle_payments_open", "Payments that are not final, by status.", ["status"])
+refunds_by_status = Gauge("settle_refunds_open", "Refunds that are not final, by status.", ["status"])
 jobs_by_status = Gauge("settle_jobs_unfinished", "Jobs waiting, running and dead.", ["status"])
 certificate_end_seconds = Gauge(
     "settle_certificate_end_timestamp_seconds",

@@ -17,6 +17,7 @@ from app.errors import SettleError
 from app.logs import configure_logs
 from app.migrations import migrate as apply_migrations
 from app.payments.resend import resend_stuck
+from app.refunds.resend import resend_stuck_refunds
 from app.reporting import configure_reporting
 from app.seeding import seed_merchant
 from app.settings import Settings, example, load
@@ -154,12 +155,15 @@ def check(
 @cli.command()
 def resend(
     payment: Annotated[str | None, typer.Option(help="Only this payment (its id in the page's address).")] = None,
+    refund: Annotated[str | None, typer.Option(help="Only this refund (its id in the link).")] = None,
 ) -> None:
-    """Tell Shopify again of stuck payments whose money is there: the same mutation, on a new ladder."""
+    """Tell Shopify again of stuck payments and refunds: the same mutation, on a new ladder."""
 
     async def task(system: System) -> None:
-        sent = await resend_stuck(system, payment)
-        typer.echo("\n".join([*sent, f"{len(sent)} payments sent again"]))
+        payments = [] if refund else await resend_stuck(system, payment)
+        refunds = [] if payment else await resend_stuck_refunds(system, refund)
+        told = [f"{len(payments)} payments sent again", f"{len(refunds)} refunds sent again"]
+        typer.echo("\n".join([*payments, told[0], *refunds, told[1]]))
 
     run_with_system(task)
 

@@ -14,7 +14,7 @@ SELECT id, paid_signature IS NOT NULL AS has_money FROM payments WHERE status = 
 ORDER BY updated_at
 """
 # Why a reject is stuck when Shopify is the cause. Where something landed that must not have, a person decides.
-_REJECTS = ("retries_spent", "shopify_refused", CONFLICT, UNINSTALLED)
+REJECTS = ("retries_spent", "shopify_refused", CONFLICT, UNINSTALLED)
 
 
 async def resend_stuck(system: System, payment_id: str | None = None, *, by: str = "resend") -> list[str]:
@@ -24,7 +24,7 @@ async def resend_stuck(system: System, payment_id: str | None = None, *, by: str
     """
     sent = []
     async with system.database.acquire() as connection:
-        rows = await connection.fetch(_STUCK, payment_id, _REJECTS)
+        rows = await connection.fetch(_STUCK, payment_id, REJECTS)
     for row in rows:
         now = system.clock.now()
         to, kind = (
