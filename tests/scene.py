@@ -48,10 +48,10 @@ class Scene:
         assert answer.status_code == 200, answer.text
         return wallet, answer.json()["transaction"]
 
-    async def open(self, **changes: Any) -> dict[str, Any]:
+    async def open(self, shop: str = SHOP, **changes: Any) -> dict[str, Any]:
         """A payment opened by this scene's own process."""
         session = read_payment_session(json.dumps(session_body(**changes)).encode())
-        opened = await open_payment(self.system, SHOP, VERSION, session)
+        opened = await open_payment(self.system, shop, VERSION, session)
         return {"payment": opened.payment.id, "group": changes.get("group")}
 
     async def offer(self, checkout: dict[str, Any], wallet: str | None = None) -> tuple[str, str]:
