@@ -11,16 +11,19 @@ from app.system import System
 # What was issued counts on the day on which it was handed out, a reclaim on that on which it was sent. What is live or
 # dead cost nothing yet. Returned may be more than locked: what others put into our accounts comes to us as well.
 _DAYS = """
-SELECT cluster, to_char(day, 'YYYY-MM-DD') AS day, sum(payments)::bigint AS payments, sum(failed)::bigint AS failed,
+SELECT cluster, to_char(day, 'YYYY-MM-DD') AS day,
+    sum(payments)::bigint AS payments, sum(refunds)::bigint AS refunds, sum(failed)::bigint AS failed,
     sum(spent)::bigint AS spent, sum(locked)::bigint AS locked, sum(returned)::bigint AS returned
 FROM (
-    SELECT g.cluster, date_trunc('day', i.created_at, 'UTC') AS day, (i.fate = 'landed')::int AS payments,
+    SELECT g.cluster, date_trunc('day', i.created_at, 'UTC') AS day,
+        (i.fate = 'landed' AND i.refund_id IS NULL)::int AS payments,
+        (i.fate = 'landed' AND i.refund_id IS NOT NULL)::int AS refunds,
         (i.fate = 'failed')::int AS failed, i.fee_lamports AS spent,
         CASE WHEN i.fate = 'landed' THEN i.rent_lamports ELSE 0 END AS locked, 0 AS returned
     FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
     WHERE i.created_at >= $1 AND i.fate IN ('landed', 'failed')
     UNION ALL
-    SELECT r.cluster, date_trunc('day', r.created_at, 'UTC'), 0, 0, r.fee_lamports, 0,
+    SELECT r.cluster, date_trunc('day', r.created_at, 'UTC'), 0, 0, 0, r.fee_lamports, 0,
         CASE WHEN r.fate = 'landed'
             THEN (SELECT coalesce(sum(lamports), 0) FROM reclaimed_accounts WHERE reclaim_id = r.id) ELSE 0 END
     FROM reclaims r WHERE r.created_at >= $1 AND r.fate IN ('landed', 'failed')
@@ -41,12 +44,13 @@ GROUP BY 1
 class Spending:
     """Lamports of one cluster on one day (UTC), or of all days shown, when `day` is None.
 
-    `spent` is gone: fees of payments that landed or failed, and of reclaims. `payments` is how many landed.
+    `spent` is gone: fees of what landed or failed, and of reclaims. `payments` and `refunds` are how many landed.
     """
 
     cluster: Cluster
     day: str | None
     payments: int
+    refunds: int
     failed: int
     spent: int
     locked: int
@@ -54,8 +58,9 @@ class Spending:
 
     @property
     def per_payment(self) -> Decimal | None:
-        """Lamports that a payment cost for good; None when there was none."""
-        return (Decimal(self.spent) / self.payments).quantize(Decimal("0.1")) if self.payments else None
+        """Lamports that a payment, or a refund, cost for good; None when there was none."""
+        landed = self.payments + self.refunds
+        return (Decimal(self.spent) / landed).quantize(Decimal("0.1")) if landed else None
 
 
 async def read_spending(system: System, days: int) -> list[Spending]:
@@ -63,7 +68,7 @@ async def read_spending(system: System, days: int) -> list[Spending]:
     since = day_of(system.clock.now()) - timedelta(days=days - 1)
     async with system.database.acquire() as connection:
         rows = await connection.fetch(_DAYS, since)
-    figures = ("payments", "failed", "spent", "locked", "returned")
+    figures = ("payments", "refunds", "failed", "spent", "locked", "returned")
     spending = []
     for cluster in Cluster:
         own = [row for row in rows if row["cluster"] == cluster]

@@ -16,16 +16,17 @@ from app.system import System
 from chain.errors import NodeError
 from chain.funds import FEE, sign_move
 
-# Open orders of a base, and those whose rent lies under it. An order is open while one of its sessions may be paid.
+# Open orders and refunds of a base, and those whose rent lies under it. An order is open while a session may be paid.
 _TASKS = """
 WITH pins AS (
     SELECT id AS group_id, cluster, base, true AS is_present FROM payment_groups
     UNION ALL SELECT f.group_id, g.cluster, f.base, false FROM former_pins f JOIN payment_groups g ON g.id = f.group_id
 )
 SELECT pins.base,
-    count(*) FILTER (WHERE is_present AND g.winner_id IS NULL AND EXISTS (SELECT FROM payments p
-        WHERE p.group_id = g.id AND p.status IN ('pending', 'rejecting'))) AS open,
-    count(*) FILTER (WHERE g.winner_id IS NOT NULL AND g.reclaimed_at IS NULL) AS locked
+    count(*) FILTER (WHERE is_present AND g.won_signature IS NULL AND (
+        EXISTS (SELECT FROM payments p WHERE p.group_id = g.id AND p.status IN ('pending', 'rejecting'))
+        OR EXISTS (SELECT FROM refunds r WHERE r.group_id = g.id AND r.status IN ('pending', 'denying')))) AS open,
+    count(*) FILTER (WHERE g.won_signature IS NOT NULL AND g.reclaimed_at IS NULL) AS locked
 FROM pins JOIN payment_groups g ON g.id = pins.group_id WHERE pins.cluster = $1 GROUP BY 1
 """
 # How long a move is waited for, in looks and seconds between them.

@@ -4,7 +4,7 @@ Our records say so, as long as they are whole. After a restore they may lack a t
 address then would let the order be paid twice. So before it is left the chain is asked, too.
 """
 
-from enum import StrEnum
+from enum import Enum, auto
 
 from solders.pubkey import Pubkey
 
@@ -13,13 +13,13 @@ from chain.node import HistoryLine, Questions
 from chain.programs import MAX_HISTORY_PER_CALL
 
 
-class Occupant(StrEnum):
+class Occupant(Enum):
     """What the chain shows."""
 
-    OURS = "ours"
-    STRANGER = "stranger"
+    OURS = auto()
+    STRANGER = auto()
     # The history is too long, too short, or not told whole.
-    UNKNOWN = "unknown"
+    UNKNOWN = auto()
 
 
 async def find_occupant(node: Questions, address: Pubkey, base: Pubkey) -> Occupant:

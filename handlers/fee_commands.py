@@ -24,6 +24,7 @@ def fees(days: Annotated[int, typer.Option(help="How many days back, today inclu
                     "day": day.day or "all",
                     "cluster": day.cluster,
                     "payments": day.payments,
+                    "refunds": day.refunds,
                     "failed": day.failed,
                     "spent_lamports": day.spent,
                     "locked_lamports": day.locked,

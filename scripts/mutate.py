@@ -35,6 +35,7 @@ MODULES = {
     "chain/accounts.py": ("tests/unit/chain/test_preflight.py",),
     "chain/settled.py": ("tests/unit/chain/test_verification.py",),
     "chain/reclaim.py": ("tests/unit/chain/test_reclaim.py",),
+    "chain/occupant.py": ("tests/unit/chain/test_occupant.py",),
     "chain/funds.py": ("tests/unit/chain/test_reclaim.py",),
 }
 # Then these, one after the other, for what survives: each takes longer. With the seconds after which a mutant counts as

@@ -88,6 +88,7 @@ async def test_the_command_prints_lines_of_json_and_on_a_terminal_a_table(scene:
         "day": f"{scene.system.clock.now():%Y-%m-%d}",
         "cluster": "live",
         "payments": 1,
+        "refunds": 0,
         "failed": 0,
         "spent_lamports": FEE,
         "locked_lamports": RENT,
