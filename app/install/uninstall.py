@@ -8,7 +8,8 @@ from app.logs import get_logger
 from app.merchants import move_merchant
 from app.payments import lifecycle
 from app.portal.sessions import sign_out_everywhere
-from app.records import Merchant, MerchantStatus, PaymentStatus, RecordKind
+from app.records import Merchant, MerchantStatus, PaymentStatus, RecordKind, RefundStatus
+from app.refunds import lifecycle as refunds
 from app.shopify.mutation import UNINSTALLED
 
 _LOCK = "SELECT * FROM merchants WHERE shop = $1 FOR NO KEY UPDATE"
@@ -17,8 +18,9 @@ UPDATE merchants SET uninstalled_at = $2, token_sealed = NULL, token_expires_at 
     refresh_expires_at = NULL, token_lost_at = NULL, scopes = NULL, updated_at = $3
 WHERE id = $1
 """
-# The money is there, and Shopify was not told yet: now nobody can tell it.
+# The money is there, or was given back, and Shopify was not told yet: now nobody can tell it.
 _UNTOLD = "SELECT id FROM payments WHERE merchant_id = $1 AND status = 'paid' ORDER BY id"
+_UNTOLD_REFUNDS = "SELECT id FROM refunds WHERE merchant_id = $1 AND status = 'paid' ORDER BY id"
 
 
 async def uninstall(connection: Connection, shop: str, *, happened_at: datetime, at: datetime) -> bool:
@@ -41,11 +43,11 @@ async def uninstall(connection: Connection, shop: str, *, happened_at: datetime,
     await sign_out_everywhere(connection, merchant.id)
     untold = [row["id"] for row in await connection.fetch(_UNTOLD, merchant.id)]
     for payment_id in untold:
-        await lifecycle.stick(
-            connection, payment_id, UNINSTALLED, at=at, only_from=frozenset({PaymentStatus.paid}), shop=shop
-        )
-    await events.write_event(
-        connection, RecordKind.merchant, str(merchant.id), events.UNINSTALLED, at=at, untold=len(untold)
-    )
-    get_logger().warning("shop_uninstalled", shop=shop, untold=len(untold))
+        await lifecycle.stick(connection, payment_id, UNINSTALLED, at=at, only_from=frozenset({PaymentStatus.paid}))
+    untold_refunds = [row["id"] for row in await connection.fetch(_UNTOLD_REFUNDS, merchant.id)]
+    for refund_id in untold_refunds:
+        await refunds.stick(connection, refund_id, UNINSTALLED, at=at, only_from=frozenset({RefundStatus.paid}))
+    count = len(untold) + len(untold_refunds)
+    await events.write_event(connection, RecordKind.merchant, str(merchant.id), events.UNINSTALLED, at=at, untold=count)
+    get_logger().warning("shop_uninstalled", shop=shop, untold=count)
     return True

@@ -11,8 +11,10 @@ _PAYMENTS = "SELECT id AS payment, to_jsonb(p) AS row FROM payments p WHERE id =
 # What belongs to payments, by what it is called in the export.
 _PARTS = {
     "transactions": """
-        SELECT payment_id AS payment, to_jsonb(i) AS row FROM issued_transactions i
-        WHERE payment_id = ANY($1) ORDER BY id""",
+        SELECT coalesce(i.payment_id, r.payment_id) AS payment, to_jsonb(i) AS row FROM issued_transactions i
+        LEFT JOIN refunds r ON r.id = i.refund_id
+        WHERE i.payment_id = ANY($1) OR i.refund_id IN (SELECT id FROM refunds WHERE payment_id = ANY($1))
+        ORDER BY i.id""",
     "refunds": """
         SELECT payment_id AS payment, to_jsonb(r) AS row FROM refunds r
         WHERE payment_id = ANY($1) ORDER BY created_at, id""",

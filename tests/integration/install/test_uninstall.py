@@ -96,6 +96,19 @@ async def test_money_that_shopify_was_not_told_of_is_stuck_with_an_alarm_and_tol
     assert await box.violations() == []
 
 
+async def test_a_refund_that_shopify_was_not_told_of_is_stuck_too(box: Box) -> None:
+    checkout = await box.paid()
+    refund = await box.refund(checkout)
+    await box.fault("shopify", "status", value=503)
+    merchant = (await box.outside.get("/sandbox/merchant")).json()["wallet"]
+    assert (await box.pay(merchant, refund["link"])).status_code == 200
+    await box.until_refund(refund, "paid")
+    await _uninstall(box)
+    row = await box.until_refund(refund, "stuck")
+    assert row["stuck_reason"] == "app_uninstalled"
+    assert await box.violations() == []
+
+
 async def test_a_shop_that_comes_back_takes_payments_again(box: Box, browser: httpx.AsyncClient) -> None:
     for _ in range(2):
         await _uninstall(box)

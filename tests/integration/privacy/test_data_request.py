@@ -12,7 +12,7 @@ from tests.bench.ground import environment_of
 from tests.box import Box
 from tests.house import SHOP
 from tests.integration.install.test_webhooks import delivered, send
-from tests.integration.privacy.test_erasure import ALICE, BOB, DAY, SAME_ALICE, ask, canaries_of, final, pay
+from tests.integration.privacy.test_erasure import ALICE, BOB, DAY, SAME_ALICE, ask, canaries_of, final, give_back, pay
 
 
 async def run(box: Box, *arguments: str) -> str:
@@ -32,6 +32,7 @@ async def run(box: Box, *arguments: str) -> str:
 
 async def test_the_export_has_all_that_is_known_of_the_customer_and_nothing_of_another(box: Box) -> None:
     alice, bob = await pay(box, ALICE), await pay(box, BOB)
+    await give_back(box, alice)
     await final(box)
     request = await ask(
         box, "customers/data_request", "exported", customer=SAME_ALICE, orders_requested=[1], data_request={"id": 9999}
@@ -48,6 +49,8 @@ async def test_the_export_has_all_that_is_known_of_the_customer_and_nothing_of_a
     [payment] = told["payments"]
     assert payment["payment"]["id"] == alice["payment"]
     assert payment["transactions"][0]["wallet"] == alice["wallet"]
+    [refund] = payment["refunds"]
+    assert (refund["payee_wallet"], payment["transactions"][1]["refund_id"]) == (alice["wallet"], refund["id"])
     assert payment["history"][0]["kind"] == "created"
     assert payment["told_to_shopify"][0]["calls"][0]["outcome"] == "acknowledged"
     for text in await canaries_of(box, alice):
