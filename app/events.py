@@ -26,6 +26,10 @@ INSTALLED = "installed"  # the merchant installed the app again
 ANSWERED = "answered"  # what a request for privacy asked for was done
 ACCESS_LOST = "access_lost"  # Shopify gives no new access token for the shop
 CHANGED = "changed"  # a setting of the merchant's: which, from what, to what
+WALLET_PROVED = "wallet_proved"  # the merchant was shown to have the key of a payout wallet
+TERMS_ACCEPTED = "terms_accepted"  # terms and privacy notice, in these versions
+IDENTITY = "identity"  # the identity check went on
+CONFIGURED = "configured"  # Shopify knows whether the merchant may take payments
 SIGNED_IN = "signed_in"  # a browser of the merchant's was signed in at the portal
 
 _INSERT = """

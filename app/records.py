@@ -231,6 +231,10 @@ class JobKind(StrEnum):
     payment_pending = "payment_pending"
     # Do what a request for privacy asks for.
     privacy_request = "privacy_request"
+    # Send paymentsAppConfigure(ready: true) until Shopify acknowledges it.
+    app_ready = "app_ready"
+    # Send paymentsAppConfigure(ready: false) until Shopify acknowledges it.
+    app_unready = "app_unready"
 
 
 _JOB_KIND = {member.value: member for member in JobKind}
@@ -267,6 +271,8 @@ class RecordKind(StrEnum):
     declined = "declined"
     # A row of `privacy_requests`; its id as text.
     privacy_request = "privacy_request"
+    # A row of `app_configurations`; its id as text.
+    configuration = "configuration"
 
 
 _RECORD_KIND = {member.value: member for member in RecordKind}
@@ -296,6 +302,22 @@ class InboxSource(StrEnum):
 
 
 _INBOX_SOURCE = {member.value: member for member in InboxSource}
+
+
+class IdentityStatus(StrEnum):
+    """Whether somebody vouches for the merchant (app/identity)."""
+
+    # Nobody was asked yet.
+    unstarted = "unstarted"
+    # The check is under way.
+    pending = "pending"
+    # It ended well, or the operator vouches.
+    approved = "approved"
+    # It did not.
+    declined = "declined"
+
+
+_IDENTITY_STATUS = {member.value: member for member in IdentityStatus}
 
 
 class Merchant(Record, frozen=True):
@@ -501,6 +523,150 @@ class PrivacyRequest(Record, frozen=True):
             row["payments"],
             row["export_sealed"],
             row["kept_until"],
+        )
+
+
+class Onboarding(Record, frozen=True):
+    """How far a merchant has come on the way to taking payments. The wallet here is proved; `merchants.wallet` is
+    paid to.
+    """
+
+    TABLE: ClassVar[str] = "onboardings"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "merchant_id": "bigint NOT NULL",
+        "wallet": "text",
+        "wallet_proof": "text",
+        "wallet_proved_at": "timestamp(6) with time zone",
+        "terms_version": "text",
+        "terms_accepted_at": "timestamp(6) with time zone",
+        "privacy_version": "text",
+        "privacy_accepted_at": "timestamp(6) with time zone",
+        "identity": "identity_status NOT NULL",
+        "identity_provider": "text",
+        "identity_reference": "text",
+        "identity_at": "timestamp(6) with time zone",
+        "paused_at": "timestamp(6) with time zone",
+        "created_at": "timestamp(6) with time zone NOT NULL",
+        "updated_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+    PERSONAL: ClassVar[dict[str, str]] = {"wallet": "shop", "identity_reference": "shop"}
+
+    id: int
+    merchant_id: int
+    # The wallet whose key the merchant was shown to have, base58.
+    wallet: str | None
+    # `message` or `transaction`: what was signed.
+    wallet_proof: str | None
+    wallet_proved_at: datetime | None
+    terms_version: str | None
+    terms_accepted_at: datetime | None
+    privacy_version: str | None
+    privacy_accepted_at: datetime | None
+    identity: IdentityStatus
+    # `none` (the operator vouches) or `persona`.
+    identity_provider: str | None
+    # The provider's id of the check.
+    identity_reference: str | None
+    identity_at: datetime | None
+    # The merchant wants no payments for now.
+    paused_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["merchant_id"],
+            row["wallet"],
+            row["wallet_proof"],
+            row["wallet_proved_at"],
+            row["terms_version"],
+            row["terms_accepted_at"],
+            row["privacy_version"],
+            row["privacy_accepted_at"],
+            _IDENTITY_STATUS[row["identity"]],
+            row["identity_provider"],
+            row["identity_reference"],
+            row["identity_at"],
+            row["paused_at"],
+            row["created_at"],
+            row["updated_at"],
+        )
+
+
+class WalletChallenge(Record, frozen=True):
+    """Something to sign with a wallet's key, once, to prove that it is the merchant's. Deleted when it is used."""
+
+    TABLE: ClassVar[str] = "wallet_challenges"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "nonce": "text NOT NULL",
+        "merchant_id": "bigint NOT NULL",
+        "wallet": "text NOT NULL",
+        "proof": "text NOT NULL",
+        "content": "bytea NOT NULL",
+        "expires_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+    PERSONAL: ClassVar[dict[str, str]] = {"nonce": "shop", "wallet": "shop", "content": "shop"}
+
+    id: int
+    # 43 characters of base64url.
+    nonce: str
+    merchant_id: int
+    wallet: str
+    # `message` or `transaction`.
+    proof: str
+    # What must be signed, byte for byte: a text, or a transaction's message.
+    content: bytes
+    expires_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["nonce"],
+            row["merchant_id"],
+            row["wallet"],
+            row["proof"],
+            row["content"],
+            row["expires_at"],
+        )
+
+
+class AppConfiguration(Record, frozen=True):
+    """One telling of Shopify whether the merchant may take payments; the newest counts."""
+
+    TABLE: ClassVar[str] = "app_configurations"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "merchant_id": "bigint NOT NULL",
+        "ready": "boolean NOT NULL",
+        "api_version": "text NOT NULL",
+        "created_at": "timestamp(6) with time zone NOT NULL",
+        "acknowledged_at": "timestamp(6) with time zone",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    merchant_id: int
+    ready: bool
+    api_version: str
+    created_at: datetime
+    acknowledged_at: datetime | None
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            row["merchant_id"],
+            row["ready"],
+            row["api_version"],
+            row["created_at"],
+            row["acknowledged_at"],
         )
 
 
@@ -1627,11 +1793,15 @@ ENUMS: dict[str, type[StrEnum]] = {
     "record_kind": RecordKind,
     "privacy_kind": PrivacyKind,
     "inbox_source": InboxSource,
+    "identity_status": IdentityStatus,
 }
 RECORDS: tuple[type[Record], ...] = (
     Merchant,
     MerchantLogo,
     PrivacyRequest,
+    Onboarding,
+    WalletChallenge,
+    AppConfiguration,
     PortalSession,
     OauthState,
     PaymentGroup,

@@ -37,6 +37,14 @@ INSERT INTO merchants (shop, display_name, status, wallet, token_sealed, created
 VALUES ($1, $2, 'active', $3, $4, $5, $5, $6) ON CONFLICT (shop) DO NOTHING
 """
 
+# As if it had come by the portal.
+_ONBOARDED = """
+INSERT INTO onboardings (merchant_id, wallet, wallet_proof, wallet_proved_at, terms_version, terms_accepted_at,
+    privacy_version, privacy_accepted_at, identity, identity_provider, identity_at, created_at, updated_at)
+SELECT id, wallet, 'message', $4, $2, $4, $3, $4, 'approved', 'none', $4, $4, $4 FROM merchants WHERE shop = $1
+ON CONFLICT (merchant_id) DO NOTHING
+"""
+
 
 async def seed_merchant(settings: Settings) -> bool:
     """Insert the merchant of the settings unless the shop is known. False: there is none. Raises SeedInvalid."""
@@ -54,5 +62,6 @@ async def seed_merchant(settings: Settings) -> bool:
     async with await Database.connect(settings.database_url, max_size=1) as database, database.acquire() as connection:
         now = make_clock(settings.clock_file).now()
         await connection.execute(_UPSERT, seed.shop, seed.display_name, str(wallet), token, now, customer_key)
+        await connection.execute(_ONBOARDED, seed.shop, settings.terms_version, settings.privacy_version, now)
     get_logger().info("merchant_seeded", shop=seed.shop, setting=variable("seed_merchant"))
     return True

@@ -337,6 +337,28 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _meta("Hex keys of 32 bytes that seal Shopify's tokens: the first seals, all open.", secret=True, min_length=1),
     ]
 
+    # Onboarding
+    shopify_api_version: Annotated[
+        str, _meta("The version that the extension names (extensions/settle); used where no session tells one.")
+    ] = "2026-10"
+    terms_version: Annotated[str, _meta("The terms that merchants accept now, by a name of yours.", min_length=1)] = "1"
+    terms_url: Annotated[str, _meta("Where those terms can be read.")] = ""
+    privacy_version: Annotated[str, _meta("The privacy notice of now, likewise.", min_length=1)] = "1"
+    privacy_url: Annotated[str, _meta("Where that notice can be read.")] = ""
+    wallet_challenge_seconds: Annotated[
+        int, _meta("How long a merchant has to sign the proof of a payout wallet.", ge=60, le=3_600)
+    ] = 600
+    identity_provider: Annotated[
+        Literal["none", "persona"], _meta("Who checks a merchant's identity; `none`: you vouch for every one.")
+    ] = "none"
+    persona_url: Annotated[str, _meta("Persona's API.")] = "https://api.withpersona.com"
+    persona_api_key: Annotated[str, _meta("Persona's API key.", secret=True)] = ""
+    persona_template: Annotated[str, _meta("Persona's inquiry template, itmpl_...")] = ""
+    persona_completed_is_enough: Annotated[
+        bool, _meta("Where the template takes no decision: an inquiry that is `completed` is taken for approved.")
+    ] = False
+    identity_timeout_seconds: Annotated[int, _meta("Longest one call to Persona may take.", ge=1, le=60)] = 10
+
     # Jobs
     job_poll_ms: Annotated[
         int, _meta("Longest nap between two looks for due jobs, should a notification get lost.", ge=20, le=60_000)
@@ -363,7 +385,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.environment == "production":
-            fields = _fields()
+            fields = read_fields()
             problems = [
                 variable(name) for name in sorted(names(sandbox=True)) if getattr(self, name) != fields[name].default
             ]
@@ -381,12 +403,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                     ipaddress.ip_network(proxy)
                 except ValueError as error:
                     raise SettingsInvalid(problem=f"{variable(name)}: {error}") from None
-        known = [*self.helius_authorizations, *self.test_helius_authorizations]
-        if len(set(known)) < len(known) or any(len(one) < HELIUS_AUTHORIZATION_CHARS for one in known):
-            raise SettingsInvalid(
-                problem=f"{variable('helius_authorizations')}: each value has {HELIUS_AUTHORIZATION_CHARS} characters "
-                "or more, and stands for one cluster"
-            )
+        self._check_services()
         if self.test_rpc_urls and not self.test_fee_payer:
             raise SettingsInvalid(problem=f"{variable('test_fee_payer')} is missing for {variable('test_rpc_urls')}")
         # What is shared would lead from a test payment to real money, or back.
@@ -399,6 +416,18 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                     problem=f"{variable(f'test_{name}')} and {variable(name)} have something in common"
                 )
 
+    def _check_services(self) -> None:
+        """What other services need. Raises SettingsInvalid."""
+        known = [*self.helius_authorizations, *self.test_helius_authorizations]
+        if len(set(known)) < len(known) or any(len(one) < HELIUS_AUTHORIZATION_CHARS for one in known):
+            raise SettingsInvalid(
+                problem=f"{variable('helius_authorizations')}: each value has {HELIUS_AUTHORIZATION_CHARS} characters "
+                "or more, and stands for one cluster"
+            )
+        if self.identity_provider == "persona" and not (self.persona_api_key and self.persona_template):
+            needed = f"{variable('persona_api_key')} and {variable('persona_template')}"
+            raise SettingsInvalid(problem=f"{needed} are needed for {variable('identity_provider')}=persona")
+
     def __repr__(self) -> str:
         hidden = names(secret=True)
         shown = (f"{name}={'***' if name in hidden else repr(getattr(self, name))}" for name in self.__struct_fields__)
@@ -410,7 +439,7 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def _fields() -> dict[str, msgspec.inspect.Field]:
+def read_fields() -> dict[str, msgspec.inspect.Field]:
     info = msgspec.inspect.type_info(Settings)
     assert isinstance(info, msgspec.inspect.StructType)
     return {field.name: field for field in info.fields}
@@ -428,7 +457,7 @@ def describe(field: msgspec.inspect.Field) -> tuple[str, dict[str, bool], msgspe
 def names(**marks: bool) -> set[str]:
     """The settings that carry all of these marks (`secret`, `sandbox`)."""
     found = set()
-    for name, field in _fields().items():
+    for name, field in read_fields().items():
         _, has, _ = describe(field)
         if all(has[mark] == wanted for mark, wanted in marks.items()):
             found.add(name)
@@ -437,7 +466,7 @@ def names(**marks: bool) -> set[str]:
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings. Raises SettingsInvalid, which names each variable but never shows a secret's value."""
-    fields = _fields()
+    fields = read_fields()
     given: dict[str, Any] = {}
     for name, field in fields.items():
         text = environment.get(variable(name), "")
@@ -459,23 +488,5 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
 
 def unknown(environment: Mapping[str, str] = os.environ) -> list[str]:
     """Variables that carry our prefix but are no setting: most likely misspelt."""
-    known = {variable(name) for name in _fields()}
+    known = {variable(name) for name in read_fields()}
     return sorted(key for key in environment if key.startswith(PREFIX) and key not in known)
-
-
-def example() -> str:
-    """The text of .env.example: every setting with its meaning and default."""
-    lines = [
-        "# Every setting of Settle, generated from app/settings.py by `settle settings`. The values are the defaults.",
-        "",
-    ]
-    for name, field in _fields().items():
-        description, marks, _ = describe(field)
-        notes = [note for note, on in (("secret", marks["secret"]), ("sandbox only", marks["sandbox"])) if on]
-        if field.required:
-            notes.insert(0, "required")
-        lines.append(f"# {description}" + (f" ({', '.join(notes)})" if notes else ""))
-        default = "" if field.required else field.default
-        value = ",".join(default) if isinstance(default, tuple) else str(default)
-        lines += [f"{'' if field.required else '# '}{variable(name)}={value}", ""]
-    return "\n".join(lines)

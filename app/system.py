@@ -12,6 +12,8 @@ from app.arrivals import Arrivals
 from app.clock import Clock, make_clock
 from app.clusters import ClusterParts, make_clusters
 from app.database import Database
+from app.identity.persona import Persona
+from app.identity.provider import IdentityProvider, Vouching
 from app.keyring import KeyRing
 from app.merchants import MerchantDirectory
 from app.payments.intake import Intake
@@ -46,6 +48,7 @@ class System:
     oauth: OauthClient
     tokens: ShopTokens
     keyring: KeyRing
+    identity: IdentityProvider
     _http: tuple[httpx.AsyncClient, ...]
 
     @classmethod
@@ -63,6 +66,7 @@ class System:
         # One client per host, each with its own limits; nothing here retries by itself.
         trm = _client(settings.trm_url, settings.trm_timeout_seconds)
         prices = [_client(url, 10) for url in (settings.price_url, settings.price_second_url) if url]
+        persona = _client(settings.persona_url, settings.identity_timeout_seconds)
         shopify = _client("", settings.shopify_timeout_seconds)
         keyring = KeyRing(settings.token_keys)
         oauth = OauthClient(
@@ -87,7 +91,8 @@ class System:
             oauth=oauth,
             tokens=ShopTokens(database, oauth, keyring, clock, settings.token_margin_seconds),
             keyring=keyring,
-            _http=(trm, *prices, shopify),
+            identity=_make_identity(settings, persona),
+            _http=(trm, *prices, shopify, persona),
         )
 
     async def close(self) -> None:
@@ -96,6 +101,18 @@ class System:
         for cluster in self.clusters.values():
             await cluster.close()
         await self.database.close()
+
+
+def _make_identity(settings: Settings, client: httpx.AsyncClient) -> IdentityProvider:
+    if settings.identity_provider == "none":
+        return Vouching()
+    return Persona(
+        client,
+        settings.persona_api_key,
+        settings.persona_template,
+        settings.identity_timeout_seconds,
+        settings.persona_completed_is_enough,
+    )
 
 
 def _make_board(settings: Settings, clock: Clock, clients: Sequence[httpx.AsyncClient]) -> PriceBoard:

@@ -16,11 +16,13 @@ from app.doctor import examine
 from app.errors import SettleError
 from app.logs import configure_logs
 from app.migrations import migrate as apply_migrations
+from app.onboarding.configuration import resend_configurations
 from app.payments.resend import resend_stuck
 from app.refunds.resend import resend_stuck_refunds
 from app.reporting import configure_reporting
 from app.seeding import seed_merchant
-from app.settings import Settings, example, load
+from app.settings import Settings, load
+from app.settings_example import example
 from app.system import System
 from chain.errors import ChainError
 from handlers.chain_commands import restored, unknown
@@ -157,13 +159,14 @@ def resend(
     payment: Annotated[str | None, typer.Option(help="Only this payment (its id in the page's address).")] = None,
     refund: Annotated[str | None, typer.Option(help="Only this refund (its id in the link).")] = None,
 ) -> None:
-    """Tell Shopify again of stuck payments and refunds: the same mutation, on a new ladder."""
+    """Tell Shopify again of what it never acknowledged: stuck payments and refunds, and whether a merchant is ready."""
 
     async def task(system: System) -> None:
         payments = [] if refund else await resend_stuck(system, payment)
         refunds = [] if payment else await resend_stuck_refunds(system, refund)
-        told = [f"{len(payments)} payments sent again", f"{len(refunds)} refunds sent again"]
-        typer.echo("\n".join([*payments, told[0], *refunds, told[1]]))
+        told = [] if payment or refund else await resend_configurations(system)
+        counts = (f"{len(payments)} payments", f"{len(refunds)} refunds", f"{len(told)} merchants' readiness")
+        typer.echo("\n".join([*payments, *refunds, *(f"{count} sent again" for count in counts)]))
 
     run_with_system(task)
 

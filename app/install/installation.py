@@ -9,6 +9,7 @@ from app.errors import SettleError
 from app.install.states import issue_state, use_state
 from app.logs import bind_contextvars, get_logger
 from app.merchants import move_merchant
+from app.onboarding.configuration import configure
 from app.portal.sessions import sign_in
 from app.privacy.digests import new_customer_key
 from app.records import Merchant, MerchantStatus, RecordKind
@@ -83,7 +84,9 @@ async def complete(system: System, query: bytes, *, state_cookie: str, old_sessi
         at = system.clock.now()
         grant = await system.oauth.exchange_code(shop, code)
         _check_scopes(system, grant)
-        merchant_id = await _install(connection, shop, new_customer_key(system.keyring), at=at)
+        merchant_id = await _install(
+            connection, shop, new_customer_key(system.keyring), system.settings.shopify_api_version, at=at
+        )
         await system.tokens.store(connection, merchant_id, grant, at=at)
         session = await sign_in(system, connection, merchant_id, replacing=old_session)
     get_logger().info("shop_signed_in", scopes=grant.scope, expires_in=grant.expires_in)
@@ -106,7 +109,7 @@ def _check_scopes(system: System, grant: Grant) -> None:
         raise ScopesMissing(missing=", ".join(missing))
 
 
-async def _install(connection: Connection, shop: str, customer_key: bytes, *, at: datetime) -> int:
+async def _install(connection: Connection, shop: str, customer_key: bytes, version: str, *, at: datetime) -> int:
     """The shop's row: a new one, or the old one with its wallet and its history. Nobody else is at it."""
     row = await connection.fetchrow("SELECT * FROM merchants WHERE shop = $1 FOR NO KEY UPDATE", shop)
     if row is None:
@@ -127,6 +130,9 @@ async def _install(connection: Connection, shop: str, customer_key: bytes, *, at
     if merchant.uninstalled_at is not None:
         await events.write_event(connection, RecordKind.merchant, str(merchant.id), events.INSTALLED, at=at)
         get_logger().info("shop_installed_again")
-        if merchant.wallet is not None:
-            await move_merchant(connection, merchant.id, MerchantStatus.active, at=at, because="installed_again")
+        if merchant.wallet is not None and await move_merchant(
+            connection, merchant.id, MerchantStatus.active, at=at, because="installed_again"
+        ):
+            # To Shopify it is an app that was never configured.
+            await configure(connection, merchant.id, ready=True, version=version, at=at)
     return merchant.id

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from app.inbox import InboxHandler
 from app.jobs.outcomes import Handler
+from app.onboarding.configuration import READY, UNREADY
 from app.payments import helius
 from app.privacy.requests import PRIVACY
 from app.records import InboxSource, JobKind
@@ -20,6 +21,8 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.capture_reject: DECLINE_CAPTURE,
     JobKind.void_reject: DECLINE_VOID,
     JobKind.payment_pending: PENDING,
+    JobKind.app_ready: READY,
+    JobKind.app_unready: UNREADY,
     JobKind.privacy_request: PRIVACY,
     # A new source of events is one line in this mapping.
     JobKind.inbox_event: InboxHandler({InboxSource.shopify: process_webhook, InboxSource.helius: helius.process}),

@@ -46,15 +46,14 @@ class Payout:
     problem: Problem | None
 
 
-async def look_at_payout(system: System, merchant: Merchant, cluster: Cluster) -> Payout | None:
-    """What the chain shows of the merchant's account. None: there is no wallet, or no node answers in time."""
-    if merchant.wallet is None:
+async def look_at_payout(system: System, address: str | None, cluster: Cluster) -> Payout | None:
+    """What the chain shows of a wallet's (base58) account. None: there is no wallet, or no node answers in time."""
+    if address is None:
         return None
-    parts, wallet = system.clusters[cluster], Pubkey.from_string(merchant.wallet)
-    address = token_account(wallet, parts.mint)
+    parts, wallet = system.clusters[cluster], Pubkey.from_string(address)
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            [account] = (await parts.node.accounts([address], "confirmed")).accounts
+            [account] = (await parts.node.accounts([token_account(wallet, parts.mint)], "confirmed")).accounts
     except (NodeError, TimeoutError):
         return None
     token = None
@@ -82,7 +81,7 @@ async def refresh_payout(system: System, merchant: Merchant) -> Merchant:
         return merchant
     if merchant.status is not MerchantStatus.active:
         return merchant
-    payout = await look_at_payout(system, merchant, Cluster.live)
+    payout = await look_at_payout(system, merchant.wallet, Cluster.live)
     if payout is None:
         return merchant
     async with system.database.transaction() as connection:

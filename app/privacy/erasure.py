@@ -79,6 +79,14 @@ UPDATE events SET detail = (
 )
 WHERE record = 'merchant' AND record_id = $1
 """
+_SHOPS_ONBOARDING = "UPDATE onboardings SET wallet = NULL, identity_reference = NULL WHERE merchant_id = $1"
+_CONFIGURATIONS = """
+SELECT m.id FROM shopify_mutations m
+JOIN app_configurations c ON m.record = 'configuration' AND m.record_id = c.id::text WHERE c.merchant_id = $1
+"""
+# The handle that Shopify was given is the shop's name.
+_SHOPS_CONFIGURATIONS = f"UPDATE shopify_mutations SET variables = '{{}}' WHERE id IN ({_CONFIGURATIONS})"  # noqa: S608
+_SHOPS_CALLS = f"UPDATE shopify_calls SET answer = '' WHERE mutation_id IN ({_CONFIGURATIONS})"  # noqa: S608
 _SHOPS_REQUESTS = """
 UPDATE privacy_requests SET email_digest = NULL, phone_digest = NULL, export_sealed = NULL, kept_until = NULL
 WHERE merchant_id = $1
@@ -119,6 +127,10 @@ async def erase_shop(connection: Connection, merchant_id: int, shop: str, *, at:
     name = f"erased-{merchant_id}"
     await connection.execute("DELETE FROM portal_sessions WHERE merchant_id = $1", merchant_id)
     await connection.execute("DELETE FROM merchant_logos WHERE merchant_id = $1", merchant_id)
+    await connection.execute("DELETE FROM wallet_challenges WHERE merchant_id = $1", merchant_id)
+    await connection.execute(_SHOPS_ONBOARDING, merchant_id)
+    await connection.execute(_SHOPS_CALLS, merchant_id)
+    await connection.execute(_SHOPS_CONFIGURATIONS, merchant_id)
     await connection.execute("DELETE FROM oauth_states WHERE shop = $1", shop)
     await remove_payloads(connection, shop)
     await connection.execute("UPDATE inbox_events SET shop = $2 WHERE shop = $1", shop, name)

@@ -21,6 +21,7 @@ from app.sandbox.environment import encode_json, write_environment
 from app.sandbox.faults import Faults
 from app.sandbox.helius import Helius
 from app.sandbox.keys import keep_keypair, keep_secrets
+from app.sandbox.persona import API_KEY, TEMPLATE, Persona
 from app.sandbox.prices import Prices
 from app.sandbox.store import SCOPES, App, Store
 from app.sandbox.tls import make_tls
@@ -80,6 +81,7 @@ class World:
         self._second_node = self._devnets["live"].add_node("/sandbox/rpc-b", "rpc-b")
         self._trm = Trm(state, self.clock, self.faults, api_key=self._secrets.trm_api_key)
         self._prices = Prices(state, self.clock, self.faults)
+        self._persona = Persona(state, self.clock, self.faults, self.url)
         self._wallets = Wallets(self._devnets, state, merchant=merchant)
         self._store = Store(
             state,
@@ -101,7 +103,14 @@ class World:
             fee_payers={name: str(address) for name, address in self._fee_payers.items()},
             authorizations={"live": self._secrets.helius, "test": self._secrets.test_helius},
         )
-        self._parts: list[Part] = [*self._devnets.values(), self._trm, self._prices, self._store, self._helius]
+        self._parts: list[Part] = [
+            *self._devnets.values(),
+            self._trm,
+            self._prices,
+            self._persona,
+            self._store,
+            self._helius,
+        ]
         self.app = self._make_app()
 
     @property
@@ -173,6 +182,9 @@ class World:
             "SETTLE_TRM_API_KEY": self._secrets.trm_api_key,
             "SETTLE_PRICE_URL": f"{self.url}/coingecko",
             "SETTLE_PRICE_SECOND_URL": f"{self.url}/coinbase",
+            "SETTLE_PERSONA_URL": f"{self.url}/persona",
+            "SETTLE_PERSONA_API_KEY": API_KEY,
+            "SETTLE_PERSONA_TEMPLATE": TEMPLATE,
             "SETTLE_CLOCK_FILE": str(self.clock.path),
             "SETTLE_SANDBOX_URL": self.url,
             "SETTLE_SEED_MERCHANT": encode_json(seed),
@@ -197,6 +209,8 @@ class World:
             *self._wallets.routes,
             *self._trm.routes,
             *self._prices.routes,
+            *self._persona.routes,
+            *_behind(self.faults, "persona", self._persona.api_routes),
             *(route for net in self._devnets.values() for route in _behind(self.faults, net.target, net.routes)),
             *_behind(self.faults, "rpc-b", self._second_node),
             *_behind(self.faults, "trm", self._trm.api_routes),

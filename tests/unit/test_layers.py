@@ -79,8 +79,9 @@ def sql_literals(tree: ast.Module) -> list[str]:
 
 
 def key_users(path: str, tree: ast.Module) -> list[str]:
-    """What a module imports that holds or makes Ed25519 keys."""
-    found = {name for name in imports(path, tree) for maker in KEY_MAKERS if lies_in(name, maker)}
+    """What a module imports that holds or makes Ed25519 keys; what only checks a signature holds none."""
+    names = set(imports(path, tree)) - {"nacl.signing.VerifyKey"}
+    found = {name for name in names for maker in KEY_MAKERS if lies_in(name, maker)}
     return sorted(name.removesuffix(".Keypair") for name in found)
 
 

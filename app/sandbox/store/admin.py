@@ -1,5 +1,6 @@
 """The merchant at Shopify's admin, and Shopify itself where it acts by itself: the control calls for it."""
 
+import html
 import re
 import zlib
 from datetime import datetime
@@ -8,10 +9,11 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app.sandbox.calls import read_object
+from app.sandbox.store.books import Books
 from app.sandbox.store.grants import Grants
 from app.sandbox.store.webhooks import Webhooks
 
@@ -24,12 +26,15 @@ _TOPIC = re.compile(r"[a-z_]+(/[a-z_]+)+")
 class Admin:
     """Uninstalling, revoking, and sending webhooks."""
 
-    def __init__(self, grants: Grants, webhooks: Webhooks, shop: str) -> None:
+    def __init__(self, books: Books, grants: Grants, webhooks: Webhooks, shop: str) -> None:
+        self._books = books
         self._grants = grants
         self._webhooks = webhooks
         self._shop = shop
         self.routes: list[BaseRoute] = [
             Route("/sandbox/admin/access", self.show_access, methods=["GET"]),
+            Route("/sandbox/admin/gateway", self.show_gateway, methods=["GET"]),
+            Route("/shops/{shop}/services/payments_partners/gateways/{client_id}/settings", self.gateway_page),
             Route("/sandbox/admin/revoke", self.revoke, methods=["POST"]),
             Route("/sandbox/admin/uninstall", self.uninstall, methods=["POST"]),
             Route("/sandbox/webhooks", self.send, methods=["POST"]),
@@ -42,6 +47,17 @@ class Admin:
         shop = request.query_params.get("shop", self._shop)
         installed, given = self._grants.is_installed(shop), self._grants.given(shop)
         return JSONResponse({"shop": shop, "installed": installed, "tokens_given": given})
+
+    async def show_gateway(self, _: Request) -> Response:
+        """What the app configured: {"external_handle","ready"}, null before it did."""
+        known = self._books.configuration()
+        return JSONResponse(None if known is None else {"external_handle": known[0], "ready": known[1]})
+
+    async def gateway_page(self, _: Request) -> Response:
+        """Shopify's page of the app: the merchant can activate it once it is ready."""
+        known = self._books.configuration()
+        word = f"{html.escape(known[0])} is ready: activate it." if known and known[1] else "The app is not ready yet."
+        return HTMLResponse(f"<!doctype html><html lang=en><meta charset=utf-8><title>Payments</title><p>{word}</html>")
 
     async def revoke(self, request: Request) -> Response:
         """{"shop"}: Shopify takes none of its access tokens any more, refresh tokens still; 200 {"shop"}."""

@@ -81,7 +81,7 @@ class Store:
             *Control(self._books, checkouts).routes,
             *FollowUpControl(self._books, follow_ups).routes,
             *oauth.routes,
-            *Admin(self._grants, self._webhooks, shop).routes,
+            *Admin(self._books, self._grants, self._webhooks, shop).routes,
             *Pages(self._books, checkouts).routes,
         ]
         self.api_routes: list[BaseRoute] = api.routes

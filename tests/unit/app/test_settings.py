@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import SettingsInvalid, example, load, names, unknown, variable
+from app.settings import SettingsInvalid, load, names, unknown, variable
+from app.settings_example import example
 
 GIVEN = {
     "SETTLE_DATABASE_URL": "postgresql://settle:canary-password@db/settle",
