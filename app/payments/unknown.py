@@ -12,7 +12,8 @@ from app.clusters import ClusterParts
 from app.database import Connection
 from app.logs import get_logger
 from app.payments import lifecycle
-from app.records import Cluster, PaymentStatus, UnknownSignature, UnknownStatus
+from app.records import Cluster, PaymentStatus, RefundStatus, Row, UnknownSignature, UnknownStatus
+from app.refunds.lifecycle import REFUNDS
 from app.system import System
 from chain.errors import TransactionVersionUnsupported
 from chain.node import HistoryLine
@@ -35,8 +36,9 @@ _JUDGE = """
 UPDATE unknown_signatures SET status = $2, payment_id = $3, updated_at = $4 WHERE id = $1 AND status = 'unread'
 RETURNING id
 """
-# Which a payment may be in that somebody could still pay.
+# Which a payment or a refund may be in that somebody could still pay.
 _UNPAID = frozenset({PaymentStatus.pending, PaymentStatus.expired, PaymentStatus.rejecting})
+_UNREFUNDED = frozenset({RefundStatus.pending, RefundStatus.denying})
 # Mentions cost whoever makes them next to nothing, and reading one costs us a call: so many in one round at most.
 READ_MAX = 100
 
@@ -95,11 +97,8 @@ async def _judge(
 ) -> None:
     now = system.clock.now()
     async with system.database.transaction() as connection:
-        # The memo of a payment is ours alone: nobody else writes it under our key's signature.
-        steps = () if ours is None else ours.steps
-        memos = [step.data.decode(errors="replace") for step in steps if step.program == MEMO_PROGRAM]
-        payment = await connection.fetchrow("SELECT id, group_id FROM payments WHERE memo = ANY($1)", memos)
-        payment_id = payment["id"] if payment is not None else None
+        payment, refund = (None, None) if ours is None else await _find_records(connection, ours)
+        payment_id = payment["id"] if payment else refund["payment_id"] if refund else None
         if await connection.fetchval(_JUDGE, unknown.id, status, payment_id, now) is None or ours is None:
             return
         metrics.alarms_total.labels(reason="unknown_signature").inc()
@@ -109,9 +108,12 @@ async def _judge(
             fee_payer=unknown.fee_payer,
             signature=unknown.signature,
             payment_id=payment_id,
+            refund_id=refund["id"] if refund else None,
         )
-        if payment is not None and ours.error is None:
-            # It may have paid the order: nobody shall pay it a second time before a person has looked.
+        if ours.error is not None:
+            return
+        # It may have paid: nobody shall pay the same a second time before a person has looked.
+        if payment is not None:
             await connection.execute("SELECT FROM payment_groups WHERE id = $1 FOR UPDATE", payment["group_id"])
             members = await connection.fetch(
                 "SELECT id FROM payments WHERE group_id = $1 ORDER BY id", payment["group_id"]
@@ -120,6 +122,18 @@ async def _judge(
                 await lifecycle.stick(
                     connection, member_id, "landed_unknown", at=now, only_from=_UNPAID, signature=unknown.signature
                 )
+        refund_id = None if refund is None else refund["id"]
+        if refund_id is not None:
+            await REFUNDS.stick(
+                connection, refund_id, "landed_unknown", at=now, only_from=_UNREFUNDED, signature=unknown.signature
+            )
+
+
+async def _find_records(connection: Connection, ours: SettledTransaction) -> tuple[Row | None, Row | None]:
+    """The payment or refund that a transaction of our key is for, by its memo: our key signs only memos of ours."""
+    memos = [step.data.decode(errors="replace") for step in ours.steps if step.program == MEMO_PROGRAM]
+    payment = await connection.fetchrow("SELECT id, group_id FROM payments WHERE memo = ANY($1)", memos)
+    return payment, await connection.fetchrow("SELECT id, payment_id FROM refunds WHERE memo = ANY($1)", memos)
 
 
 async def list_unknown(system: System) -> list[UnknownSignature]:

@@ -34,27 +34,34 @@ async def test_after_a_restore_nobody_pays_twice_and_nothing_is_issued_too_early
     admin = await asyncpg.connect(postgres.dsn("postgres"))
     async with open_world(tmp_path) as (world, outside):
         async with open_box_in(world, outside, database_url, watch_sweep=True) as box:
-            lost, other = await box.checkout(), await box.checkout()
+            lost, other, bought = [await box.checkout() for _ in range(3)]
+            assert (await box.pay(await box.wallet(), bought["link"])).status_code == 200
+            await box.until_status(bought, "completed")
+            refund = await box.refund(bought)
         await admin.execute(f"CREATE DATABASE {backup} TEMPLATE {name} STRATEGY file_copy")
         try:
             # Paid after the backup was made.
             async with open_box_in(world, outside, database_url, watch_sweep=True) as box:
                 assert (await box.pay(await box.wallet(), lost["link"])).status_code == 200
                 await box.until_status(lost, "completed")
+                assert (await box.pay(await box.wallet(), refund["link"])).status_code == 200
+                await box.until_refund(refund, "completed")
             async with open_box_in(world, outside, postgres.dsn(backup), watch_sweep=True) as box:
-                await check_restored(box, lost, other)
+                await check_restored(box, lost, other, refund)
         finally:
             await admin.execute(f"DROP DATABASE {backup} WITH (FORCE)")
             await admin.close()
 
 
-async def check_restored(box: Box, lost: dict[str, Any], other: dict[str, Any]) -> None:
+async def check_restored(box: Box, lost: dict[str, Any], other: dict[str, Any], refund: dict[str, Any]) -> None:
     ready = (await box.house.public.get("/ready")).json()
     assert ready["status"] == "degraded"
     assert sum("the database was restored" in problem for problem in ready["problems"]) == len(Cluster)
     for checkout in (lost, other):
         answer = await request_transaction(box, checkout)
         assert (answer.status_code, answer.json()["reason"]) == (503, "issuing_paused")
+    answer = await box.pay(await box.wallet(), refund["link"])
+    assert answer.status_code == 422, "nor is anything issued for a refund"
 
     async def is_height_noted() -> bool:
         return not await box.house.rows("SELECT FROM issuing_pauses WHERE height IS NULL")
@@ -70,8 +77,10 @@ async def check_restored(box: Box, lost: dict[str, Any], other: dict[str, Any]) 
 
     await wait_until(is_lifted, 30, "issuing goes on")
     # What was paid in the meantime was found before: its order waits for a person, and can not be paid again.
-    [row] = await box.house.rows("SELECT * FROM unknown_signatures WHERE status = 'open'")
-    assert row["payment_id"] == lost["payment"]
+    rows = await box.house.rows("SELECT payment_id FROM unknown_signatures WHERE status = 'open'")
+    assert {row["payment_id"] for row in rows} == {lost["payment"], refund["row"]["payment_id"]}
+    given_back = await box.refund_row(refund)
+    assert (given_back["status"], given_back["stuck_reason"]) == ("stuck", "landed_unknown")
     [payment] = await box.house.rows("SELECT status, stuck_reason FROM payments WHERE id = $1", lost["payment"])
     assert tuple(payment) == ("stuck", "landed_unknown")
     assert (await request_transaction(box, lost)).json()["reason"] == "payment_under_review"
