@@ -48,7 +48,7 @@ docs: setup ## Draw anew what README.md and docs/ take from the code
 catalogues: setup ## Bring the languages' catalogues up to date with the sentences in code and templates
 	@.venv/bin/python -m scripts.update_catalogues
 
-screenshots: setup ## Take the pictures of README.md from a sandbox of its own
+screenshots: setup ## Take a picture of every page, in .screenshots/, from a sandbox of its own
 	@sh scripts/setup_chromium.sh
 	@.venv/bin/python -m scripts.take_screenshots
 

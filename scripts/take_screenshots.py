@@ -1,6 +1,10 @@
-"""Takes the pictures of README.md: `make screenshots` starts a sandbox of its own, walks through it, and stops it."""
+"""Takes a picture of every page: `make screenshots` starts a sandbox of its own, walks through it, and stops it.
+
+All are in `.screenshots/`; README.md has those of docs/images, which are replaced.
+"""
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -8,24 +12,36 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from scripts.portal_screenshots import Shop, walk_portal
+
 ROOT = Path(__file__).resolve().parents[1]
-PICTURES = ROOT / "docs" / "images"
+PICTURES = ROOT / ".screenshots"
+SHOWN = ROOT / "docs" / "images"
 PORTS = {"--port": "21800", "--app-port": "21801", "--shopify-port": "21843"}
-WORLD = f"http://127.0.0.1:{PORTS['--port']}/"
+WORLD = f"http://127.0.0.1:{PORTS['--port']}"
 SIZES = ((1280, 860), (375, 812))
 
 
 def main(chromium: str) -> None:
-    PICTURES.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(PICTURES, ignore_errors=True)
+    PICTURES.mkdir()
     with tempfile.TemporaryDirectory() as data, _start_sandbox(data) as sandbox, sync_playwright() as playwright:
         try:
             browser = playwright.chromium.launch(executable_path=chromium)
             for width, height in SIZES:
                 _walk(browser.new_page(viewport={"width": width, "height": height}), width)
+            shop = Shop(WORLD)
+            shop.live_a_fortnight()
+            for width, height in SIZES:
+                walk_portal(browser.new_page(viewport={"width": width, "height": height}), WORLD, PICTURES, width)
             browser.close()
         finally:
             sandbox.terminate()
             sandbox.wait()
+
+    for picture in SHOWN.glob("*.png"):
+        if (taken := PICTURES / picture.name).exists():
+            shutil.copy(taken, picture)
 
 
 def _start_sandbox(data: str) -> "subprocess.Popen[str]":
@@ -39,7 +55,7 @@ def _start_sandbox(data: str) -> "subprocess.Popen[str]":
 
 
 def _walk(page: Page, width: int) -> None:
-    page.goto(WORLD)
+    page.goto(f"{WORLD}/")
     page.screenshot(path=PICTURES / f"store-{width}.png")
     page.get_by_role("button", name=re.compile("Pay with Solana")).click()
     page.locator("#qr svg").wait_for()

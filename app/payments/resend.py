@@ -2,7 +2,7 @@
 
 from app.jobs import queue
 from app.payments import lifecycle
-from app.records import JobKind, PaymentStatus, RecordKind
+from app.records import JobKind, Payment, PaymentException, PaymentStatus, RecordKind
 from app.shopify.mutation import CONFLICT, UNINSTALLED
 from app.system import System
 
@@ -15,6 +15,12 @@ ORDER BY updated_at
 """
 # Why a reject is stuck when Shopify is the cause. Where something landed that must not have, a person decides.
 REJECTS = ("retries_spent", "shopify_refused", CONFLICT, UNINSTALLED)
+
+
+def can_resend(payment: Payment) -> bool:
+    """Whether there is something of which Shopify must hear: what `_STUCK` says of all, said of one."""
+    stuck = payment.status is PaymentStatus.stuck and payment.exception is not PaymentException.vanished
+    return stuck and (payment.paid_signature is not None or payment.stuck_reason in REJECTS)
 
 
 async def resend_stuck(system: System, payment_id: str | None = None, *, by: str = "resend") -> list[str]:

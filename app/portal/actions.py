@@ -1,12 +1,15 @@
-"""What a merchant can do about a payment in trouble. Each leaves an event that says it was done at the portal."""
+"""What a merchant can do about a payment or refund in trouble. Each leaves an event that says who did it."""
 
 from enum import StrEnum
 
 from app.errors import RequestInvalid, SettleError
 from app.payments import lifecycle
-from app.payments.resend import resend_stuck
-from app.portal.history import can_attend, can_resend, read_owned
-from app.records import PaymentException
+from app.payments.resend import can_resend, resend_stuck
+from app.portal.history import can_attend, read_owned
+from app.portal.refunds import read_refund
+from app.records import Merchant, PaymentException
+from app.refunds.lifecycle import REFUNDS
+from app.refunds.resend import resend_stuck_refunds
 from app.system import System
 from chain.addresses import is_signature
 
@@ -37,6 +40,22 @@ async def resend(system: System, merchant_id: int, payment_id: str) -> None:
         raise NothingToDo
 
 
+async def resend_refund(system: System, merchant: Merchant, refund_id: str) -> None:
+    """Tell Shopify of a stuck refund once more, word for word. Raises NotInShop, NothingToDo."""
+    story = await read_refund(system, merchant, refund_id)
+    if not story.can_resend or not await resend_stuck_refunds(system, story.refund.id, by=BY_PORTAL):
+        raise NothingToDo
+
+
+async def attend_refund(system: System, merchant: Merchant, refund_id: str, *, note: str = "") -> None:
+    """Note that a refund's trouble is dealt with, as `attend` does. Raises NotInShop, NothingToDo, RequestInvalid."""
+    detail = _detail(Attention.settled_elsewhere, note=note)
+    story = await read_refund(system, merchant, refund_id)
+    async with system.database.transaction() as connection:
+        if not await REFUNDS.attend(connection, story.refund.id, at=system.clock.now(), **detail):
+            raise NothingToDo
+
+
 async def attend(
     system: System, merchant_id: int, payment_id: str, how: Attention, *, signature: str = "", note: str = ""
 ) -> None:
@@ -47,15 +66,20 @@ async def attend(
     """
     if signature and not is_signature(signature):
         raise RequestInvalid(problem="that is not the signature of a transaction: 64 bytes in base58")
-    if len(note) > NOTE_MAX:
-        raise RequestInvalid(problem=f"a note has at most {NOTE_MAX} characters")
+    detail = _detail(how, signature=signature, note=note)
     payment = await read_owned(system, merchant_id, payment_id)
     if how is Attention.sent_back and payment.exception is not PaymentException.duplicate:
         raise NothingToDo
     if not can_attend(payment):
         raise NothingToDo
-    detail = {"by": BY_PORTAL, "how": how, "signature": signature or None, "note": note.replace("\x00", "") or None}
     async with system.database.transaction() as connection:
-        given = {name: value for name, value in detail.items() if value is not None}
-        if not await lifecycle.attend(connection, payment.id, at=system.clock.now(), **given):
+        if not await lifecycle.attend(connection, payment.id, at=system.clock.now(), **detail):
             raise NothingToDo
+
+
+def _detail(how: Attention, *, signature: str = "", note: str = "") -> dict[str, str]:
+    """What the event says. Raises RequestInvalid."""
+    if len(note) > NOTE_MAX:
+        raise RequestInvalid(problem=f"a note has at most {NOTE_MAX} characters")
+    said = {"by": BY_PORTAL, "how": str(how), "signature": signature, "note": note.replace("\x00", "")}
+    return {name: text for name, text in said.items() if text}

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from app.database import Connection
 from app.portal.listing import PaymentLine, line_of
+from app.portal.refunds import RefundLine, count_refunds, list_troubled
 from app.records import Merchant, Payment
 from app.system import System
 
@@ -29,16 +30,25 @@ class Concern(StrEnum):
 
 @dataclass(frozen=True)
 class Attention:
-    """`concerns` and `payments` need a person; `unconfirmed` and `forgotten` say what Settle has trouble with itself.
+    """`concerns`, `payments` and `refunds` need a person; the others say what Settle has trouble with itself.
 
-    `forgotten`: nothing will move them any more, for their job is dead.
+    `forgotten`: nothing will move them any more, for their job is dead. `unconfirmed`: Shopify does not answer.
     """
 
     concerns: Sequence[Concern]
     payments: Sequence[PaymentLine]
+    refunds: Sequence[RefundLine]
     forgotten: Sequence[PaymentLine]
     unconfirmed: Sequence[PaymentLine]
     count: int
+
+
+@dataclass(frozen=True)
+class Badges:
+    """The numbers beside the portal's navigation."""
+
+    attention: int
+    refunds: int
 
 
 _TROUBLED = """
@@ -66,20 +76,24 @@ _COUNT = f"SELECT (SELECT count(*) {_TROUBLED}) + (SELECT count(*) {_FORGOTTEN})
 async def read_attention(system: System, merchant: Merchant) -> Attention:
     """Everything of the merchant's that needs a person, the latest first."""
     overdue = system.clock.now() - UNCONFIRMED_AFTER
+    refunds = await list_troubled(system, merchant.id, LISTED_MAX)
+    troubled = (await count_refunds(system, merchant.id)).troubled
     async with system.database.acquire() as connection:
         return Attention(
+            refunds=refunds,
             concerns=list_concerns(merchant),
             payments=await _list(connection, _TROUBLED, merchant.id),
             forgotten=await _list(connection, _FORGOTTEN, merchant.id),
             unconfirmed=await _list(connection, _UNCONFIRMED, merchant.id, overdue),
-            count=await _count(connection, merchant),
+            count=await _count(connection, merchant) + troubled,
         )
 
 
-async def count_attention(system: System, merchant: Merchant) -> int:
-    """How many things need a person: the badge."""
+async def count_attention(system: System, merchant: Merchant) -> Badges:
+    """How many things need a person, and how many refunds wait for an answer."""
+    refunds = await count_refunds(system, merchant.id)
     async with system.database.acquire() as connection:
-        return await _count(connection, merchant)
+        return Badges(await _count(connection, merchant) + refunds.troubled, refunds.waiting)
 
 
 def list_concerns(merchant: Merchant) -> list[Concern]:

@@ -87,6 +87,8 @@ def _explain_nothing(clue: Clue) -> str:
 
 async def _explain(system: System, merchant_id: int, clue: Clue) -> str | None:
     """What there is to say about the pasted thing itself."""
+    if clue.kind is Kind.refund:
+        return "This refund is of the payment below; the payment's page has it."
     if clue.kind is not Kind.signature:
         return None
     async with system.database.acquire() as connection:
@@ -95,14 +97,16 @@ async def _explain(system: System, merchant_id: int, clue: Clue) -> str | None:
         return "This transaction landed, but it is not exactly the one that was handed out, so it does not count."
     if issued.fate is Fate.landed and not issued.final:
         return f"{FATES[Fate.landed]} It is not final yet."
+    if issued.refund_id is not None and issued.fate is Fate.landed:
+        return "This transaction landed on the chain. It gave back the payment below, or a part of it."
     return FATES[issued.fate]
 
 
 async def read_issued(connection: Connection, merchant_id: int, signature: str) -> IssuedTransaction:
-    """The transaction with this signature that was handed out for a payment of the merchant. Raises NotInShop."""
+    """What was handed out to the merchant's customers or for its refunds, by signature. Raises NotInShop."""
     row = await connection.fetchrow(
-        """SELECT i.* FROM issued_transactions i JOIN payments p ON p.id = i.payment_id
-        WHERE i.signature = $2 AND p.merchant_id = $1""",
+        """SELECT i.* FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
+        WHERE i.signature = $2 AND g.merchant_id = $1""",
         merchant_id,
         signature,
     )

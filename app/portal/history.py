@@ -7,6 +7,7 @@ from datetime import datetime
 from app.database import Connection
 from app.errors import SettleError
 from app.jobs.ladder import tries_to_come
+from app.payments.resend import can_resend
 from app.portal.listing import PaymentLine, line_of
 from app.records import (
     Event,
@@ -114,12 +115,6 @@ async def read_owned(system: System, merchant_id: int, payment_id: str) -> Payme
     if row is None:
         raise NotInShop(record="payment")
     return Payment.from_row(row)
-
-
-def can_resend(payment: Payment) -> bool:
-    """Whether Shopify may be told once more: it is stuck, and its money was verified and is still there."""
-    stuck = payment.status is PaymentStatus.stuck and payment.exception is not PaymentException.vanished
-    return stuck and payment.paid_signature is not None
 
 
 def can_attend(payment: Payment) -> bool:

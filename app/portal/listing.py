@@ -149,14 +149,21 @@ _OF_ACCOUNT = """
 SELECT p.id FROM payment_groups g JOIN payments p ON p.group_id = g.id
 WHERE g.merchant_id = {merchant} AND g.address = {text}
 """
-_OF_SIGNATURE = "SELECT payment_id FROM issued_transactions WHERE signature = {text}"
+_OF_REFUND = "SELECT payment_id FROM refunds WHERE merchant_id = {merchant} AND shopify_id = {text}"
+# A refund's transaction leads to the payment that it gives back.
+_OF_SIGNATURE = """
+SELECT coalesce(i.payment_id, r.payment_id) FROM issued_transactions i LEFT JOIN refunds r ON r.id = i.refund_id
+WHERE i.signature = {text}
+"""
 _OF_WALLET = """
-(SELECT payment_id FROM issued_transactions WHERE wallet = {text} ORDER BY created_at DESC LIMIT {found_max})
+(SELECT payment_id FROM issued_transactions WHERE wallet = {text} AND payment_id IS NOT NULL
+ORDER BY created_at DESC LIMIT {found_max})
 """
 # A group's key can look like an id of ours or an address, so those are compared with it too.
 _IDS: dict[Kind, tuple[str, ...]] = {
     Kind.payment: ("SELECT {text}::text", _OF_SHOPIFY, _OF_GROUP),
-    Kind.shopify: (_OF_SHOPIFY, _OF_GROUP),
+    Kind.shopify: (_OF_SHOPIFY, _OF_GROUP, _OF_REFUND),
+    Kind.refund: (_OF_REFUND,),
     Kind.signature: (_OF_SIGNATURE,),
     Kind.address: (_OF_WALLET, _OF_ACCOUNT, _OF_GROUP),
 }

@@ -40,6 +40,13 @@ SELECT coalesce(sum(lamports), 0)::bigint FROM fee_tallies WHERE cluster = 'live
 """
 
 
+_REFUNDS = """
+SELECT count(*) AS refunds, coalesce(sum(r.usdc), 0)::bigint AS usdc
+FROM refunds r JOIN payments p ON p.id = r.payment_id
+WHERE r.merchant_id = $1 AND p.cluster = 'live' AND r.paid_at >= $2 AND r.paid_at < $3 AND r.exception <> 'vanished'
+"""
+
+
 @dataclass(frozen=True)
 class Day:
     """One day: what was paid (USDC in base units), how many payments that were, and how many ended either way."""
@@ -60,6 +67,9 @@ class Period:
     seconds_p50: float | None
     seconds_p95: float | None
     fees_lamports: int
+    # What was given back in these days, whenever it was paid.
+    refunds: int
+    refunded_usdc: int
 
     @property
     def usdc(self) -> int:
@@ -103,7 +113,8 @@ async def read_overview(system: System, merchant_id: int) -> Overview:
 
 
 async def _read_period(connection: Connection, merchant_id: int, days: Sequence[datetime]) -> Period:
-    rows = await connection.fetch(_DAYS, merchant_id, days[0], days[-1] + timedelta(days=1))
+    ends = days[-1] + timedelta(days=1)
+    rows = await connection.fetch(_DAYS, merchant_id, days[0], ends)
     figures = {day: Day(day, 0, 0, 0) for day in days}
     amounts: dict[str, tuple[int, Decimal]] = {}
     for row in rows:
@@ -113,6 +124,8 @@ async def _read_period(connection: Connection, merchant_id: int, days: Sequence[
         )
         count, amount = amounts.get(row["currency"], (0, Decimal(0)))
         amounts[row["currency"]] = (count + row["paid"], amount + row["amount"])
+    refunds = await connection.fetchrow(_REFUNDS, merchant_id, days[0], ends)
+    assert refunds is not None
     times = await connection.fetchval(_TIMES, merchant_id, days[0], TIMED_MAX) or [None, None]
     ranked = sorted(((count, currency, amount) for currency, (count, amount) in amounts.items() if count), reverse=True)
     return Period(
@@ -121,4 +134,6 @@ async def _read_period(connection: Connection, merchant_id: int, days: Sequence[
         seconds_p50=times[0],
         seconds_p95=times[1],
         fees_lamports=await connection.fetchval(_FEES, merchant_id, days[0]),
+        refunds=refunds["refunds"],
+        refunded_usdc=refunds["usdc"],
     )

@@ -1,4 +1,4 @@
-"""A payment's story in a merchant's words: events and calls to Shopify in one line of time."""
+"""A record's story in a merchant's words: events and calls to Shopify in one line of time."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import Any
 
 from app import events
 from app.money import format_usdc
-from app.portal.history import History
-from app.portal.words import EXCEPTIONS, STATUSES, Tone
-from app.records import Event, PaymentException, PaymentStatus, RecordKind, ShopifyCall
+from app.portal.history import Told
+from app.portal.words import EXCEPTIONS, REFUND_EXCEPTIONS, STATUSES, Tone
+from app.records import Event, PaymentException, PaymentStatus, RecordKind, RefundException, RefundStatus, ShopifyCall
 
-S = PaymentStatus
+S, R = PaymentStatus, RefundStatus
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,14 @@ _MOVES: dict[str, str] = {
     S.superseded: "The order was paid in another attempt",
     S.stuck: "Settle cannot go on alone",
 }
+_REFUND_MOVES: dict[str, tuple[str, Tone]] = {
+    R.paid: ("Paid back: the transaction was verified on the chain", Tone.good),
+    R.completed: ("Shopify confirmed the refund", Tone.good),
+    R.denying: ("You denied the refund", Tone.warn),
+    R.rejecting: ("The refund cannot be made", Tone.warn),
+    R.rejected: ("Shopify confirmed that the refund is denied", Tone.quiet),
+    R.stuck: ("Settle cannot go on alone", Tone.bad),
+}
 _FATES: dict[str, tuple[str, Tone]] = {
     "landed": ("A transaction landed on the chain", Tone.good),
     "failed": ("A transaction failed on the chain: no money moved", Tone.warn),
@@ -58,10 +66,10 @@ MUTATIONS: dict[str, str] = {
 }
 
 
-def tell(story: History) -> list[Moment]:
-    """Everything that happened, the latest first."""
-    moments = [moment_of(event) for event in story.events]
-    moments += [moment_of_call(told.mutation.name, call) for told in story.told for call in told.calls]
+def tell(happened: Sequence[Event], told: Sequence[Told] = ()) -> list[Moment]:
+    """Everything that happened to a record and what Shopify was told of it, the latest first."""
+    moments = [moment_of(event) for event in happened]
+    moments += [moment_of_call(one.mutation.name, call) for one in told for call in one.calls]
     # The sort keeps the order of what happened at the same moment.
     moments.sort(key=lambda moment: moment.at)
     moments.reverse()
@@ -92,6 +100,8 @@ def moment_of_call(name: str, call: ShopifyCall) -> Moment:
 
 
 def _say_created(event: Event, _detail: Mapping[str, Any]) -> Moment:
+    if event.record is RecordKind.refund:
+        return Moment(event.at, "Shopify asked for the refund")
     if event.to_status == S.superseded:
         return Moment(event.at, "Shopify opened another payment for an order that was already paid")
     return Moment(event.at, "The customer chose to pay with Settle")
@@ -104,8 +114,15 @@ def _say_moved(event: Event, detail: Mapping[str, Any]) -> Moment:
         return Moment(
             event.at, ways.get(event.to_status or "", "Moved"), text=f"Because: {because}" if because else None
         )
-    title = _MOVES.get(event.to_status or "", f"Moved to {event.to_status}")
     text = detail.get("reason")
+    if event.record is RecordKind.refund:
+        title, tone = _REFUND_MOVES.get(event.to_status or "", (f"Moved to {event.to_status}", Tone.quiet))
+        if event.from_status == R.stuck:
+            title = "Sent to Shopify once more"
+        return Moment(
+            event.at, title, tone, text=f"Reason: {text}" if text else None, signature=detail.get("signature")
+        )
+    title = _MOVES.get(event.to_status or "", f"Moved to {event.to_status}")
     if event.from_status == S.stuck:
         title = "Sent to Shopify once more" + (", asked for at the portal" if detail.get("by") == "portal" else "")
     known = STATUSES.get(S(event.to_status)) if event.to_status in set(S) else None
@@ -122,9 +139,12 @@ def _say_quoted(event: Event, detail: Mapping[str, Any]) -> Moment:
 
 def _say_issued(event: Event, detail: Mapping[str, Any]) -> Moment:
     usdc = detail.get("usdc")
+    refund = event.record is RecordKind.refund
     return Moment(
         event.at,
-        "A wallet scanned the code and got a transaction to sign",
+        "A wallet got a transaction that pays it"
+        if refund
+        else "A wallet scanned the code and got a transaction to sign",
         text=f"{format_usdc(usdc)} USDC" if usdc else None,
         signature=detail.get("signature"),
         wallet=detail.get("wallet"),
@@ -147,8 +167,11 @@ def _say_fate(event: Event, detail: Mapping[str, Any]) -> Moment:
 
 
 def _say_marked(event: Event, detail: Mapping[str, Any]) -> Moment:
-    word = detail.get("exception")
-    known = EXCEPTIONS[PaymentException(word)] if word in set(PaymentException) else None
+    word, known = detail.get("exception"), None
+    if event.record is RecordKind.refund and word in set(RefundException):
+        known = REFUND_EXCEPTIONS[RefundException(word)]
+    elif word in set(PaymentException):
+        known = EXCEPTIONS[PaymentException(word)]
     title = known.label if known else str(word)
     return Moment(
         event.at, title, known.tone if known else Tone.warn, text=known.sentence if known else None,

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.payments.resend import REJECTS
 from app.portal.listing import PaymentLine
-from app.records import PaymentException, PaymentStatus
+from app.portal.refunds import RefundLine
+from app.records import PaymentException, PaymentStatus, RefundException, RefundStatus
 
 S, E = PaymentStatus, PaymentException
 
@@ -66,6 +68,10 @@ STUCK: dict[str, tuple[str, str]] = {
         "Shopify says that this payment has already ended in another way.",
         "Compare with the order in Shopify: if it was cancelled, send the money back to the customer.",
     ),
+    "uninstalled": (
+        "The app was uninstalled before Shopify confirmed this payment.",
+        "Check whether the order is marked as paid in Shopify. If it is not, send the confirmation again.",
+    ),
     "vanished": (
         "The payment was seen on the chain and then disappeared before it was final. The money is not in your wallet.",
         "Do not ship this order unless the customer pays again.",
@@ -83,7 +89,7 @@ STUCK: dict[str, tuple[str, str]] = {
 # The same for a payment that was to be refused, and for which no money came.
 STUCK_UNPAID = (
     "The customer's wallet did not pass screening, and Shopify could not be told that the payment is refused.",
-    "No money came. Cancel the order in Shopify if it still waits for a payment.",
+    "No money came. Send the answer again, or cancel the order in Shopify if it still waits for a payment.",
 )
 
 EXCEPTIONS: dict[PaymentException, Standing] = {
@@ -130,7 +136,89 @@ def describe(line: PaymentLine) -> Standing:
 
 
 def _explain_stuck(line: PaymentLine) -> tuple[str, str]:
-    if line.signature is None and line.stuck_reason in {"retries_spent", "shopify_refused", "shopify_conflict"}:
+    if line.signature is None and line.stuck_reason in REJECTS:
         return STUCK_UNPAID
     standing = STATUSES[S.stuck]
     return STUCK.get(line.stuck_reason or "", (standing.sentence, standing.advice or ""))
+
+
+R, X = RefundStatus, RefundException
+
+REFUND_STATUSES: dict[RefundStatus, Standing] = {
+    R.pending: Standing(
+        "Waiting for you",
+        Tone.warn,
+        "Shopify asks you to give this money back to the customer.",
+        "Approve it with a wallet, or deny it.",
+    ),
+    R.paid: Standing(
+        "Confirming",
+        Tone.busy,
+        "The money is back with the customer. Shopify is being told, and has not confirmed it yet.",
+    ),
+    R.completed: Standing("Refunded", Tone.good, "The money is back with the customer, and Shopify has confirmed it."),
+    R.denying: Standing(
+        "Denying",
+        Tone.busy,
+        "You denied this refund. Shopify is told as soon as nothing that was handed out for it can land any more.",
+    ),
+    R.rejecting: Standing(
+        "Declining", Tone.busy, "This refund cannot be made, and Shopify is being told why. There is nothing to do."
+    ),
+    R.rejected: Standing("Denied", Tone.quiet, "Shopify knows that this refund is not made. No money moved."),
+    R.stuck: Standing("Needs you", Tone.bad, "Settle cannot finish this refund alone.", "Look at what happened below."),
+}
+REFUND_STUCK: dict[str, tuple[str, str]] = {
+    "retries_spent": (
+        "Shopify did not confirm this refund within 24 hours of tries.",
+        "Check the order in Shopify, then send the answer again.",
+    ),
+    "shopify_refused": (
+        "Shopify refused to take note of this refund.",
+        "Check the order in Shopify, then send the answer again, or mark the refund by hand.",
+    ),
+    "shopify_conflict": (
+        "Shopify says that this refund has already ended in another way.",
+        "Compare with the order in Shopify before you do anything else.",
+    ),
+    "uninstalled": (
+        "The app was uninstalled before Shopify confirmed this refund.",
+        "Check the order in Shopify, then send the answer again.",
+    ),
+    "vanished": (
+        "The refund was seen on the chain and then disappeared. The customer does not have the money.",
+        "Pay the customer back by hand, and check the order in Shopify.",
+    ),
+    "landed_unverified": (
+        "A transaction landed that is not exactly the one that was handed out, so it does not count as the refund.",
+        "Look at it in the explorer before you decide about the refund.",
+    ),
+}
+REFUND_EXCEPTIONS: dict[RefundException, Standing] = {
+    X.none: Standing("None", Tone.quiet, "Nothing is unusual."),
+    X.vanished: Standing("Vanished", Tone.bad, *REFUND_STUCK["vanished"]),
+    X.paid_after_reject: Standing(
+        "Paid after all",
+        Tone.bad,
+        "Shopify was told that this refund is denied, and then its transaction landed: the customer has the money.",
+        "Mark the refund in Shopify by hand, outside Settle.",
+    ),
+}
+
+
+def describe_refund(line: RefundLine) -> Standing:
+    """How it stands with a refund. What is unusual about it comes before its status."""
+    if line.status is R.stuck:
+        sentence, advice = REFUND_STUCK.get(
+            line.stuck_reason or "", (REFUND_STATUSES[R.stuck].sentence, REFUND_STATUSES[R.stuck].advice or "")
+        )
+        standing = Standing(REFUND_STATUSES[R.stuck].label, Tone.bad, sentence, advice)
+    elif line.exception is not X.none:
+        standing = REFUND_EXCEPTIONS[line.exception]
+    elif line.status is R.rejected and line.usdc is None:
+        return Standing("Declined", Tone.quiet, REFUND_STATUSES[R.rejected].sentence)
+    else:
+        return REFUND_STATUSES[line.status]
+    if line.attended_at is None:
+        return standing
+    return Standing("Dealt with", Tone.quiet, f"{standing.sentence} You have noted that this is dealt with.")

@@ -52,6 +52,11 @@ async def find_refund(system: System, merchant_id: int, refund_id: str) -> Refun
     return None if row is None else _view(system, row)
 
 
+def refund_link(system: System, refund_id: str) -> str:
+    """What a wallet follows to pay it (Solana Pay)."""
+    return f"solana:{system.settings.public_url}/transactions/refund/{refund_id}"
+
+
 def _view(system: System, row: Row) -> RefundView:
     refund = Refund.from_row(row["refund"])
     return RefundView(
@@ -62,7 +67,7 @@ def _view(system: System, row: Row) -> RefundView:
         currency=row["currency"],
         usdc=None if refund.usdc is None else _plain(from_base_units(refund.usdc)),
         status=refund.status,
-        link=f"solana:{system.settings.public_url}/transactions/refund/{refund.id}",
+        link=refund_link(system, refund.id),
         message=refund.merchant_message,
         created_at=refund.created_at.isoformat(),
     )

@@ -2,7 +2,7 @@
 
 from app.jobs import queue
 from app.payments.resend import REJECTS
-from app.records import JobKind, RecordKind, Refund, RefundStatus
+from app.records import JobKind, RecordKind, Refund, RefundException, RefundStatus
 from app.refunds import lifecycle
 from app.refunds.purpose import reject_when_dead
 from app.system import System
@@ -16,6 +16,12 @@ SELECT * FROM refunds WHERE status = 'stuck' AND exception = 'none'
     AND ($1::text IS NULL OR id = $1)
 ORDER BY updated_at
 """
+
+
+def can_resend(refund: Refund) -> bool:
+    """Whether there is something of which Shopify must hear: what `_STUCK` says of all, said of one."""
+    knows = refund.paid_signature is not None or (refund.merchant_message is not None and refund.stuck_reason in REJECTS)
+    return refund.status is S.stuck and refund.exception is RefundException.none and knows
 
 
 async def resend_stuck_refunds(system: System, refund_id: str | None = None, *, by: str = "resend") -> list[str]:

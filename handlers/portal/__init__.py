@@ -6,8 +6,18 @@ from handlers.portal.home import HOME
 from handlers.portal.onboarding import ONBOARDING
 from handlers.portal.payments import PAYMENTS
 from handlers.portal.privacy import PRIVACY
+from handlers.portal.refund_pages import REFUND_PAGES
 from handlers.portal.refunds import REFUNDS
 from handlers.portal.settings import SETTINGS
 from handlers.portal.trouble import TROUBLE
 
-PORTAL: list[BaseRoute] = [*HOME, *ONBOARDING, *PAYMENTS, *REFUNDS, *PRIVACY, *TROUBLE, *SETTINGS]
+PORTAL: list[BaseRoute] = [
+    *HOME,
+    *ONBOARDING,
+    *PAYMENTS,
+    *REFUNDS,
+    *REFUND_PAGES,
+    *PRIVACY,
+    *TROUBLE,
+    *SETTINGS,
+]

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from app.errors import SettleError
-from app.money import format_amount, format_usdc
+from app.money import format_amount, format_usdc, from_base_units
 from app.portal.attention import count_attention
 from app.portal.sessions import SignedOut, Visitor
-from app.portal.words import describe
+from app.portal.words import describe, describe_refund
 from app.records import Cluster
 from app.settings import Settings
 from handlers.pages import static_url
@@ -25,6 +25,7 @@ DONE = {
     "resent": "Shopify is being told once more.",
     "sent_back": "Noted: the money was sent back.",
     "settled_elsewhere": "Noted: this is dealt with.",
+    "denied": "The refund is denied.",
     "saved": "Saved.",
 }
 
@@ -46,8 +47,15 @@ def format_share(share: Decimal) -> str:
     return f"{(share * 100).quantize(Decimal('0.1')):f} %"
 
 
+def format_cents(units: int) -> str:
+    """A sum of USDC, to the cent: what is exact stands with each payment."""
+    return f"{from_base_units(units).quantize(Decimal('0.01')):,f}"
+
+
 def format_seconds(seconds: float) -> str:
-    """A duration of a payment: `4 s`, `2 min 5 s`."""
+    """A duration of a payment: `0.4 s`, `12 s`, `2 min 5 s`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     return f"{whole} s" if whole < 120 else f"{whole // 60} min {whole % 60} s"
 
@@ -78,9 +86,15 @@ _templates.filters |= {
     "seconds": format_seconds,
     "span": format_span,
     "usdc": format_usdc,
+    "cents": format_cents,
     "short": shorten,
 }
-_templates.globals |= {"amount_of": format_amount, "describe": describe, "static": static_url}
+_templates.globals |= {
+    "amount_of": format_amount,
+    "describe": describe,
+    "describe_refund": describe_refund,
+    "static": static_url,
+}
 
 
 def explorer_link(settings: Settings, cluster: Cluster, kind: str, text: str) -> str:
@@ -95,12 +109,14 @@ async def draw(request: Request, visitor: Visitor, name: str, *, status: int = 2
     Beside `what` it knows `merchant`, `csrf`, the time, what needs attention, and what was just done.
     """
     system = system_of(request)
+    badges = await count_attention(system, visitor.merchant)
     html = _templates.get_template(f"portal/{name}.html").render(
         merchant=visitor.merchant,
         csrf=visitor.csrf,
         now=system.clock.now(),
         path=request.url.path,
-        attention_count=await count_attention(system, visitor.merchant),
+        attention_count=badges.attention,
+        refunds_waiting=badges.refunds,
         done=DONE.get(request.query_params.get("done", "")),
         explorer=lambda cluster, kind, text: explorer_link(system.settings, cluster, kind, text),
         **what,

@@ -12,6 +12,7 @@ from app.portal.export import export_payments
 from app.portal.finder import find_payment
 from app.portal.history import read_history
 from app.portal.listing import PaymentLine, list_payments
+from app.portal.refunds import list_refunds_of
 from app.portal.returns import list_returns
 from app.portal.sessions import Visitor
 from app.portal.timeline import tell
@@ -71,8 +72,9 @@ async def show_payment(request: Request, visitor: Visitor) -> Response:
         story=story,
         payment=story.payment,
         standing=describe(story.line),
-        moments=tell(story),
+        moments=tell(story.events, story.told),
         returns=list_returns(story),
+        refunds=await list_refunds_of(system, visitor.merchant.id, payment_id),
     )
 
 

@@ -3,7 +3,7 @@
   "use strict";
 
   const format = new Intl.DateTimeFormat("en-GB", {
-    day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
+    day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit",
   });
   for (const time of document.querySelectorAll("time[data-local]")) {
     // Browsers read three digits of a second, the server writes six.
@@ -17,6 +17,23 @@
   announcer.className = "visually-hidden";
   announcer.setAttribute("role", "status");
   document.body.append(announcer);
+
+  // A refund that is on its way: told when it stands differently, and the page is made anew. Not while a wallet is at it.
+  const followed = document.querySelector("[data-follow]");
+  async function look() {
+    const busy = document.querySelector("#wallet-pay[aria-disabled]");
+    if (busy || document.visibilityState !== "visible") return;
+    try {
+      const answer = await fetch(followed.dataset.follow, { cache: "no-store", headers: { Accept: "application/json" } });
+      if (answer.ok && (await answer.json()).mark !== followed.dataset.mark) location.reload();
+    } catch {
+      // It is asked for again soon.
+    }
+  }
+  if (followed) {
+    setInterval(look, 2000);
+    document.addEventListener("visibilitychange", look);
+  }
 
   const logo = document.getElementById("logo");
   logo?.addEventListener("change", async () => {

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -14,7 +15,35 @@ from tests.box import Box, open_box
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PATIENCE_MS = 20_000
-PAGES = ("/portal", "/portal/payments", "/portal/find?query=nothing", "/portal/attention", "/portal/settings")
+PAGES = (
+    "/portal", "/portal/payments", "/portal/refunds", "/portal/find?query=nothing", "/portal/attention",
+    "/portal/settings",
+)  # fmt: skip
+
+# A wallet in the browser, by the Wallet Standard; the sandbox's wallet signs and sends for it.
+WALLET = """
+(() => {
+  const chain = "solana:mainnet";
+  const account = { address: "ADDRESS", publicKey: new Uint8Array(32), chains: [chain], features: [] };
+  const wallet = {
+    version: "1.0.0", name: "Test Wallet", icon: "data:image/gif;base64,R0lGODlhAQABAAAAACw=", chains: [chain],
+    accounts: [account],
+    features: {
+      "standard:connect": { version: "1.0.0", connect: async () => ({ accounts: [account] }) },
+      "solana:signAndSendTransaction": {
+        version: "1.0.0", supportedTransactionVersions: ["legacy", 0],
+        async signAndSendTransaction({ transaction }) {
+          await window.signAndSend(btoa(String.fromCharCode(...transaction)));
+          return [{ signature: new Uint8Array(64) }];
+        },
+      },
+    },
+  };
+  const register = (api) => api.register(wallet);
+  window.addEventListener("wallet-standard:app-ready", (event) => register(event.detail));
+  window.dispatchEvent(new CustomEvent("wallet-standard:register-wallet", { detail: register }));
+})();
+"""
 
 
 @dataclass
@@ -44,7 +73,12 @@ class Desk:
         await page.wait_for_url(re.compile(r"/portal$"), timeout=PATIENCE_MS)
         return context, page
 
-    async def paid(self, amount: str = "12.34") -> dict[str, str]:
+    async def merchant(self) -> str:
+        """The payout wallet, which the sandbox has the key of."""
+        address: str = (await self.box.outside.get("/sandbox/merchant")).json()["wallet"]
+        return address
+
+    async def paid(self, amount: str = "12.34") -> dict[str, Any]:
         """A checkout that a customer has paid."""
         checkout = await self.box.checkout(amount)
         assert (await self.box.pay(await self.box.wallet(), checkout["link"])).status_code == 200
@@ -165,4 +199,88 @@ async def test_signed_out_means_out_also_with_the_back_button(desk: Desk) -> Non
     await page.get_by_role("link", name="Open Settle from the sandbox").click()
     await page.wait_for_url(re.compile(r"/portal$"), timeout=PATIENCE_MS)
     desk.strays[:] = [line for line in desk.strays if "status of 401" not in line]
+    await context.close()
+
+
+async def test_a_refund_is_approved_by_phone_and_the_page_follows(desk: Desk) -> None:
+    box = desk.box
+    refund = await box.refund(await desk.paid("20.00"), "5.00")
+    context, page = await desk.sign_in(375)
+    await page.get_by_role("link", name=re.compile("Approve or deny")).click()
+    await page.get_by_role("table").get_by_role("link", name="5.00 USD").first.click()
+    await expect(page.get_by_text("enough for this refund")).to_be_visible()
+    await expect(page.get_by_role("link", name="Open in wallet")).to_have_attribute("href", refund["link"])
+    code = await page.locator(".qr svg").bounding_box()
+    assert code is not None
+    assert code["width"] >= 240
+    assert await find_barriers(page) == []
+    assert (await box.pay(await desk.merchant(), refund["link"])).status_code == 200
+    await expect(page.locator(".page-head .badge").first).to_have_text("Refunded", timeout=PATIENCE_MS)
+    await expect(page.get_by_role("region", name="Approve")).to_have_count(0)
+    assert (await box.refund_at_shopify(refund))["state"] == "resolved"
+    await context.close()
+
+
+async def test_a_refund_is_paid_by_a_wallet_in_the_browser(desk: Desk) -> None:
+    box = desk.box
+    refund = await box.refund(await desk.paid("20.00"), "4.00")
+    merchant = await desk.merchant()
+    context, page = await desk.sign_in()
+
+    async def sign_and_send(transaction: str) -> None:
+        answer = await box.outside.post(f"/sandbox/wallets/{merchant}/send", json={"transaction": transaction})
+        assert answer.status_code == 200, answer.text
+
+    await page.expose_function("signAndSend", sign_and_send)
+    await page.add_init_script(WALLET.replace("ADDRESS", merchant))
+    await page.goto(f"{desk.url}/portal/refunds/{refund['row']['id']}")
+    await page.get_by_role("button", name="Pay with Test Wallet").click()
+    await expect(page.locator(".page-head .badge").first).to_have_text("Refunded", timeout=PATIENCE_MS)
+    await context.close()
+
+
+async def test_a_refund_is_denied_with_a_message_that_shopify_shows(desk: Desk) -> None:
+    refund = await desk.box.refund(await desk.paid("20.00"), "3.00")
+    context, page = await desk.sign_in()
+    await page.goto(f"{desk.url}/portal/refunds/{refund['row']['id']}")
+    await page.get_by_text("Deny this refund…").click()
+    await page.get_by_label("Why is it denied?").fill("The goods were not sent back.")
+    # Nothing is sent until it is confirmed.
+    await page.get_by_role("button", name="Deny it for good").click()
+    assert (await desk.box.refund_row(refund))["status"] == "pending"
+    await page.get_by_label(re.compile("I deny the refund of 3.00 USD")).check()
+    await page.get_by_role("button", name="Deny it for good").click()
+    await expect(page.locator(".page-head .badge").first).to_have_text("Denied", timeout=PATIENCE_MS)
+    known = await desk.box.refund_at_shopify(refund)
+    assert (known["state"], known["merchant_message"]) == ("rejected", "The goods were not sent back.")
+    await context.close()
+
+
+async def test_a_refund_that_lands_while_it_is_denied_is_paid_and_never_both(desk: Desk) -> None:
+    box = desk.box
+    refund = await box.refund(await desk.paid("20.00"), "2.00")
+    merchant = await desk.merchant()
+    fetched = await box.outside.post(f"/sandbox/wallets/{merchant}/fetch", json={"link": refund["link"]})
+    context, page = await desk.sign_in()
+    await page.goto(f"{desk.url}/portal/refunds/{refund['row']['id']}")
+    await expect(page.get_by_text("may still land")).to_have_count(2)
+    await page.get_by_text("Deny this refund…").click()
+    await page.get_by_label("Why is it denied?").fill("No.")
+    await page.get_by_label(re.compile("I deny the refund")).check()
+    await page.get_by_role("button", name="Deny it for good").click()
+    await expect(page.locator(".page-head .badge").first).to_have_text("Denying")
+    await expect(page.get_by_role("region", name="How it stands")).to_contain_text(
+        re.compile(r"in \d+ (minute|second)s? at most")
+    )
+    assert await find_barriers(page) == []
+    sent = await box.outside.post(
+        f"/sandbox/wallets/{merchant}/send", json={"transaction": fetched.json()["transaction"]}
+    )
+    assert sent.status_code == 200
+    await expect(page.locator(".page-head .badge").first).to_have_text("Refunded", timeout=PATIENCE_MS)
+    known = await box.refund_at_shopify(refund)
+    assert (known["state"], {mutation["name"] for mutation in known["mutations"]}) == (
+        "resolved",
+        {"refundSessionResolve"},
+    )
     await context.close()

@@ -200,14 +200,14 @@ async def test_trouble_is_dealt_with_by_forms_that_lead_back_and_only_once(
 async def test_a_stuck_payment_is_sent_again_from_its_page(house: House, full: httpx.AsyncClient) -> None:
     [payment_id] = await ids(house, "p.status = 'stuck'")
     assert "Send the confirmation to Shopify again" in (await full.get(f"/portal/payments/{payment_id}")).text
-    before = re.search(r'class="count">.*?(\d+)</span>', (await full.get("/portal")).text)
+    before = re.search(r'class="count attention">.*?(\d+)</span>', (await full.get("/portal")).text)
     answer = await full.post(f"/portal/payments/{payment_id}/resend")
     assert answer.headers["location"] == f"/portal/payments/{payment_id}?done=resent"
     page = await full.get(answer.headers["location"])
     assert "Next try" in page.text
     [job] = await house.rows("SELECT kind::text, status::text FROM jobs WHERE record_id = $1", payment_id)
     assert tuple(job) == ("payment_resolve", "waiting")
-    after = re.search(r'class="count">.*?(\d+)</span>', (await full.get("/portal")).text)
+    after = re.search(r'class="count attention">.*?(\d+)</span>', (await full.get("/portal")).text)
     assert before is not None
     assert int(before.group(1)) - int(after.group(1) if after else 0) == 1
     assert (await full.post(f"/portal/payments/{payment_id}/resend")).status_code == 409

@@ -104,7 +104,7 @@ async def test_a_stuck_payment_asks_for_attention_until_it_is_sent_again(box: Bo
     await actions.resend(system, merchant.id, payment_id)
     await box.advance(6)
     await box.until_status({"payment": payment_id}, "completed")
-    assert await count_attention(system, merchant) == 0
+    assert (await count_attention(system, merchant)).attention == 0
     events = (await read_history(system, merchant.id, payment_id)).events
     assert [event.detail.get("by") for event in events if event.from_status == "stuck"] == ["portal"]
 
@@ -117,7 +117,7 @@ async def test_trouble_that_a_person_dealt_with_is_noted_once_and_new_trouble_sh
         await actions.attend(system, merchant.id, payment_id, sent_back)
     async with system.database.transaction() as connection:
         await lifecycle.mark(connection, payment_id, PaymentException.duplicate, at=now)
-    assert await count_attention(system, merchant) == 1
+    assert (await count_attention(system, merchant)).attention == 1
     with pytest.raises(RequestInvalid):
         await actions.attend(system, merchant.id, payment_id, sent_back, signature="abc")
     with pytest.raises(RequestInvalid):
@@ -126,7 +126,7 @@ async def test_trouble_that_a_person_dealt_with_is_noted_once_and_new_trouble_sh
     attempts = [actions.attend(system, merchant.id, payment_id, sent_back, signature=signature) for _ in range(5)]
     results = await asyncio.gather(*attempts, return_exceptions=True)
     assert sorted(type(result).__name__ for result in results) == ["NoneType"] + 4 * ["NothingToDo"]
-    assert await count_attention(system, merchant) == 0
+    assert (await count_attention(system, merchant)).attention == 0
     story = await read_history(system, merchant.id, payment_id)
     assert [event.detail for event in story.events if event.kind == "attended"] == [
         {"by": "portal", "how": "sent_back", "signature": signature}
@@ -134,9 +134,9 @@ async def test_trouble_that_a_person_dealt_with_is_noted_once_and_new_trouble_sh
     assert describe(story.line).label == "Sent back"
     async with system.database.transaction() as connection:
         await lifecycle.stick(connection, payment_id, "retries_spent", at=now)
-    assert await count_attention(system, merchant) == 1
+    assert (await count_attention(system, merchant)).attention == 1
     await actions.attend(system, merchant.id, payment_id, actions.Attention.settled_elsewhere, note="by hand")
-    assert await count_attention(system, merchant) == 0
+    assert (await count_attention(system, merchant)).attention == 0
 
 
 async def test_what_shopify_does_not_confirm_is_shown_and_what_nothing_will_move_is_counted(box: Box) -> None:
@@ -189,7 +189,7 @@ async def test_a_payout_account_that_is_frozen_or_closed_concerns_the_shop_until
         await box.advance(61)
         merchant = await refresh_payout(system, merchant)
         assert list_concerns(merchant) == [concern][: concern is not None]
-        assert await count_attention(system, merchant) == (concern is not None)
+        assert (await count_attention(system, merchant)).attention == (concern is not None)
     events = await box.house.rows("SELECT detail FROM events WHERE record = 'merchant' ORDER BY id")
     assert [event["detail"]["after"] for event in events] == ["frozen", None]
 
