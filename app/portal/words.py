@@ -68,7 +68,7 @@ STUCK: dict[str, tuple[str, str]] = {
         "Shopify says that this payment has already ended in another way.",
         "Compare with the order in Shopify: if it was cancelled, send the money back to the customer.",
     ),
-    "uninstalled": (
+    "app_uninstalled": (
         "The app was uninstalled before Shopify confirmed this payment.",
         "Check whether the order is marked as paid in Shopify. If it is not, send the confirmation again.",
     ),
@@ -78,6 +78,10 @@ STUCK: dict[str, tuple[str, str]] = {
     ),
     "landed_unverified": (
         "A transaction landed that is not exactly the one that was handed out, so it does not count as paid.",
+        "Look at it in the explorer, and at your wallet, before you decide about the order.",
+    ),
+    "landed_unknown": (
+        "A transaction of Settle's landed that is not in its records. It may have paid this order.",
         "Look at it in the explorer, and at your wallet, before you decide about the order.",
     ),
     "dead_but_landed": (
@@ -181,7 +185,7 @@ REFUND_STUCK: dict[str, tuple[str, str]] = {
         "Shopify says that this refund has already ended in another way.",
         "Compare with the order in Shopify before you do anything else.",
     ),
-    "uninstalled": (
+    "app_uninstalled": (
         "The app was uninstalled before Shopify confirmed this refund.",
         "Check the order in Shopify, then send the answer again.",
     ),

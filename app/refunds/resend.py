@@ -20,7 +20,9 @@ ORDER BY updated_at
 
 def can_resend(refund: Refund) -> bool:
     """Whether there is something of which Shopify must hear: what `_STUCK` says of all, said of one."""
-    knows = refund.paid_signature is not None or (refund.merchant_message is not None and refund.stuck_reason in REJECTS)
+    knows = refund.paid_signature is not None or (
+        refund.merchant_message is not None and refund.stuck_reason in REJECTS
+    )
     return refund.status is S.stuck and refund.exception is RefundException.none and knows
 
 

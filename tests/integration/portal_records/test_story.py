@@ -1,6 +1,7 @@
 """The portal tells a payment's whole story, says what can be done about trouble, and does it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,12 +17,14 @@ from app.portal.attention import count_attention, list_concerns, read_attention
 from app.portal.finder import find_payment
 from app.portal.history import NotInShop, read_history
 from app.portal.payout import refresh_payout
-from app.portal.words import EXCEPTIONS, STATUSES, describe
+from app.portal.words import EXCEPTIONS, STATUSES, STUCK, describe
 from app.records import Cluster, Fate, Merchant, PaymentException, PaymentStatus
 from chain.addresses import token_account
 from chain.programs import TOKEN_ACCOUNT_FROZEN, TOKEN_ACCOUNT_STATE_OFFSET
 from tests.box import Box, open_box
 from tests.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest_asyncio.fixture
@@ -39,6 +42,13 @@ async def merchant_of(box: Box) -> Merchant:
 def test_every_status_and_exception_has_words() -> None:
     assert set(STATUSES) == set(PaymentStatus)
     assert set(EXCEPTIONS) == set(PaymentException)
+
+
+def test_every_reason_that_the_operators_handbook_knows_is_explained_to_the_merchant() -> None:
+    section = (ROOT / "docs" / "operating.md").read_text().partition("## Payments that need a person")[2]
+    reasons = re.findall(r"^\| `(\w+)` \|", section.partition("\nRefunds are stuck")[0], re.MULTILINE)
+    assert len(reasons) >= 6
+    assert set(reasons) <= set(STUCK)
 
 
 async def test_a_story_has_every_event_transaction_call_and_the_tries_to_come(box: Box) -> None:
