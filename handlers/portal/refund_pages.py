@@ -50,7 +50,7 @@ async def show_refund(request: Request, visitor: Visitor) -> Response:
     if is_open:
         # The balance is looked at before anything else, and said: a wallet would only say that it failed.
         qr_svg, payout = await asyncio.gather(
-            asyncio.to_thread(draw_qr, link), look_at_payout(system, merchant, story.line.cluster)
+            asyncio.to_thread(draw_qr, link), look_at_payout(system, merchant.wallet, story.line.cluster)
         )
     return await draw(
         request,
