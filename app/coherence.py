@@ -26,6 +26,12 @@ class Violation:
     problem: str
 
 
+# Every single-use account that a group has or had.
+_PINS = """
+SELECT id AS group_id, version, base, seed, address FROM payment_groups
+UNION ALL SELECT group_id, version, base, seed, address FROM former_pins
+"""
+
 # Each query finds the records that break the invariant: a column `record`, and a sentence in `problem`.
 _QUERIES: tuple[tuple[str, str], ...] = (
     (
@@ -99,6 +105,23 @@ _QUERIES: tuple[tuple[str, str], ...] = (
         """SELECT g.id::text AS record, 'a group won by a transaction that is not what paid it' AS problem
         FROM payment_groups g LEFT JOIN payments p ON p.id = g.winner_id LEFT JOIN refunds r ON r.group_id = g.id
         WHERE g.won_signature IS DISTINCT FROM coalesce(p.paid_signature, r.paid_signature)""",
+    ),
+    (
+        "I3",
+        f"""SELECT i.signature AS record, 'its single-use account is none of its group' AS problem
+        FROM issued_transactions i LEFT JOIN ({_PINS}) AS pin ON pin.group_id = i.group_id
+            AND (pin.version, pin.base, pin.seed, pin.address) = (i.group_version, i.fee_payer, i.seed, i.single_use)
+        WHERE pin.group_id IS NULL""",  # noqa: S608  # a constant of ours
+    ),
+    (
+        "I3",
+        """SELECT p.id AS record, 'it is on another cluster than its group' AS problem
+        FROM payments p JOIN payment_groups g ON g.id = p.group_id WHERE g.cluster <> p.cluster""",
+    ),
+    (
+        "I4",
+        f"""SELECT address AS record, 'a single-use account of several groups or versions' AS problem
+        FROM ({_PINS}) AS pin GROUP BY address HAVING count(*) > 1""",  # noqa: S608  # a constant of ours
     ),
     (
         "I4",

@@ -32,6 +32,8 @@ from chain.snapshot import ChainSnapshot
 
 # A group whose reclaim failed so often needs a person.
 FAILURES_MAX = 5
+# Groups that one round looks at, the oldest first; a full round is followed by the next at once.
+ROUND_MAX = 100
 
 _DUE = """
 SELECT g.id, i.updated_at AS final_at,
@@ -43,6 +45,8 @@ WHERE g.cluster = $1 AND g.reclaimed_at IS NULL AND g.reclaim_id IS NULL
     AND i.final AND i.fate = 'landed' AND i.error IS NULL
     AND g.base = ANY($2) AND NOT EXISTS (SELECT FROM former_pins f WHERE f.group_id = g.id AND f.base <> ALL($2))
     AND ($3::bigint[] IS NULL OR g.id = ANY($3))
+    AND (SELECT count(*) FROM reclaimed_accounts a JOIN reclaims r ON r.id = a.reclaim_id
+        WHERE a.group_id = g.id AND r.fate = 'failed') < $5
 ORDER BY g.id LIMIT $4
 """
 
@@ -94,19 +98,27 @@ class Reclaimer:
 
         Raises NodeError, FeePayerUnavailable.
         """
-        groups = await self._due_groups()
         sent = 0
-        for batch in self._make_batches(groups):
-            snapshot = await self._parts.snapshots.refresh()
-            locked = [account for group in batch for account in group.accounts]
-            keeper = self._parts.fee_payers.keeper(batch[0].base)
-            assert keeper is not None
-            signed = await sign_reclaim(self._parts.fee_payer, keeper, locked, snapshot.blockhash.hash)
-            stored = await self._store(batch, signed, snapshot)
-            if stored is not None:
-                await self._send(stored)
-                sent += 1
-        return sent
+        while True:
+            groups, noted, is_full = await self._due_groups()
+            sent_now = 0
+            for batch in self._make_batches(groups):
+                sent_now += await self._reclaim_batch(batch)
+            sent += sent_now
+            if not is_full or not (sent_now or noted):
+                return sent
+
+    async def _reclaim_batch(self, batch: Sequence[_Group]) -> bool:
+        snapshot = await self._parts.snapshots.refresh()
+        locked = [account for group in batch for account in group.accounts]
+        keeper = self._parts.fee_payers.keeper(batch[0].base)
+        assert keeper is not None
+        signed = await sign_reclaim(self._parts.fee_payer, keeper, locked, snapshot.blockhash.hash)
+        stored = await self._store(batch, signed, snapshot)
+        if stored is None:
+            return False
+        await self._send(stored)
+        return True
 
     async def follow(self) -> None:
         """Find out what became of the reclaims that are open, and send those again that nobody has seen.
@@ -168,7 +180,8 @@ class Reclaimer:
         metrics.reclaims_total.labels(outcome=fate).inc()
         get_logger().info("reclaim_closed", signature=reclaim.signature, fate=fate)
 
-    async def _due_groups(self) -> list[_Group]:
+    async def _due_groups(self) -> tuple[list[_Group], int, bool]:
+        """Groups that hold something, how many were found to hold nothing, and whether there may be more."""
         finalized = await self._parts.node.epoch_info("finalized")
         async with self._system.database.acquire() as connection:
             due = await self._find_due(connection, finalized.block_height)
@@ -180,20 +193,22 @@ class Reclaimer:
             view = await self._parts.node.accounts(part, "finalized")
             if view.slot < finalized.slot:
                 # An answer from before the payment was final would say that there is nothing to fetch.
-                return []
+                return [], 0, False
             lamports |= {account.address: account.lamports for account in view.accounts if account is not None}
         locked: dict[int, list[Locked]] = {row["id"]: [] for row in due}
         for row, address in zip(rows, addresses, strict=True):
             if lamports.get(address):
                 single_use = SingleUse(Pubkey.from_string(row["base"]), row["seed"], address)
                 locked[row["group_id"]].append(Locked(single_use, lamports[address]))
-        await self._note_empty([group_id for group_id, accounts in locked.items() if not accounts])
+        empty = [group_id for group_id, accounts in locked.items() if not accounts]
+        await self._note_empty(empty)
         oldest = self._system.clock.now() - timedelta(seconds=self._system.settings.reclaim_patience_seconds)
-        return [
+        groups = [
             self._take(row["id"], locked[row["id"]], row["final_at"] <= oldest, row["failures"] > 0)
             for row in due
             if locked[row["id"]]
         ]
+        return groups, len(empty), len(due) == ROUND_MAX
 
     def _take(self, group_id: int, locked: Sequence[Locked], is_old: bool, has_failed: bool) -> _Group:
         """No more accounts than one reclaim takes, and of one base; the rest is found in the next round."""
@@ -210,14 +225,11 @@ class Reclaimer:
             self._parts.cluster,
             [str(key.address) for key in self._parts.fee_payers.at_hand],
             among,
-            MAX_ACCOUNTS_PER_CALL,
+            ROUND_MAX,
+            FAILURES_MAX,
         )
         margin = self._system.settings.reclaim_margin_blocks
-        return [
-            row
-            for row in rows
-            if row["failures"] < FAILURES_MAX and may_reclaim([row["height"]], finalized_height, margin)
-        ]
+        return [row for row in rows if may_reclaim([row["height"]], finalized_height, margin)]
 
     async def _note_empty(self, groups: Sequence[int]) -> None:
         """The chain shows, at finalized, that these groups hold nothing more."""

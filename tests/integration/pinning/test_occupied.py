@@ -1,6 +1,7 @@
 """Somebody fills an order's single-use address before it is paid: the order gets another one, and can be paid once."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -8,7 +9,7 @@ import pytest
 
 from app.payments.refusals import PaymentInPreparation
 from chain.errors import OrderAlreadyBeingPaid
-from tests.scene import Scene
+from tests.scene import Scene, open_scene
 
 RENT, RECLAIM_FEE = 890_880, 5_000
 
@@ -174,3 +175,23 @@ async def test_an_address_is_not_left_while_the_chain_does_not_tell_who_filled_i
     assert await scene.value("SELECT version FROM payment_groups") == 1
     await scene.box.mend()
     assert (await ask(scene, checkout))[0] == 200
+
+
+async def test_the_checker_finds_an_account_that_is_nobodys_or_two_groups(database_url: str, tmp_path: Path) -> None:
+    async with open_scene(database_url, tmp_path) as scene:
+        first = await scene.box.checkout()
+        await scene.fetch(first)
+        await occupy(scene)
+        await scene.die()
+        await scene.fetch(first)
+        await scene.box.checkout()
+        assert await scene.box.violations() == []
+        await scene.box.house.rows("ALTER TABLE former_pins DISABLE TRIGGER USER")
+        await scene.box.house.rows("UPDATE former_pins SET address = (SELECT max(address) FROM payment_groups)")
+        found = {(violation.invariant, violation.problem) for violation in await scene.box.violations()}
+        assert ("I3", "its single-use account is none of its group") in found
+        assert ("I4", "a single-use account of several groups or versions") in found
+        await scene.box.house.rows("ALTER TABLE payment_groups DISABLE TRIGGER USER")
+        await scene.box.house.rows("UPDATE payment_groups SET cluster = 'test'")
+        found = {(violation.invariant, violation.problem) for violation in await scene.box.violations()}
+        assert ("I3", "it is on another cluster than its group") in found

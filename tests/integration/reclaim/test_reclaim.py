@@ -202,3 +202,17 @@ async def test_a_lamport_more_in_an_account_stops_no_reclaim(scene: Scene) -> No
     before = await scene.lamports()
     assert await scene.reclaimer.reclaim() == 1
     assert await scene.lamports() == before - RECLAIM_FEE + 890_880 + 1_000
+
+
+@pytest.mark.rule("R03")
+async def test_a_full_round_is_followed_by_the_next_at_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.payments.reclaim.ROUND_MAX", 4)
+    for _ in range(10):
+        await scene.pay()
+    await scene.settle()
+    await scene.die()
+    assert await scene.reclaimer.reclaim() == 3
+    await scene.settle()
+    await scene.reclaimer.follow()
+    assert await scene.reclaimer.reclaim() == 0
+    assert await scene.value("SELECT count(*) FROM payment_groups WHERE reclaimed_at IS NULL") == 0
