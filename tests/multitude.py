@@ -55,6 +55,10 @@ SELECT paid_signature, id, group_id, 1, repeat('s', 22), repeat('a', 44), paid_w
     repeat('h', 44), 1, 151, '\\x00', 'landed', true, 2, created_at + interval '20 seconds', created_at, 10000, 890880
 FROM payments WHERE merchant_id = $1 AND paid_signature IS NOT NULL ORDER BY created_at
 """
+_WON = """
+UPDATE payment_groups g SET won_signature = p.paid_signature FROM payments p
+WHERE p.id = g.winner_id AND g.merchant_id = $1
+"""
 _TALLIES = """
 INSERT INTO fee_tallies (merchant_id, cluster, day, lamports)
 SELECT $1, cluster, date_trunc('day', created_at, 'UTC'), 10000 * count(*) FROM payments
@@ -76,7 +80,7 @@ async def fill_shop(
         # Checking what refers to what, and keeping tallies row by row, would take most of the time.
         await connection.execute("SET LOCAL session_replication_role = replica")
         await connection.execute(_PLAN, shop, payments, until, apart)
-        for statement in (_GROUPS, _PAYMENTS, _ISSUED, _TALLIES):
+        for statement in (_GROUPS, _PAYMENTS, _ISSUED, _WON, _TALLIES):
             await connection.execute(statement, merchant)
     return merchant
 

@@ -10,6 +10,7 @@ from tests.bench.chain import measure_chain
 from tests.bench.door import measure_door
 from tests.bench.figures import Figure, render
 from tests.bench.portal import measure_portal
+from tests.bench.refund import measure_refund
 from tests.bench.request import measure_request
 from tests.bench.resolving import measure_resolving
 from tests.bench.webhook import measure_webhook
@@ -19,6 +20,7 @@ MEASUREMENTS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "chain": measure_chain,
     "door": measure_door,
     "portal": measure_portal,
+    "refund": measure_refund,
     "request": measure_request,
     "resolving": measure_resolving,
     "webhook": measure_webhook,

@@ -103,9 +103,9 @@ def _run_round(ask: Any, pid: int, port: int, seconds: float) -> dict[str, float
 
 
 @contextmanager
-def load_generator(what: str) -> Iterator[Any]:
-    """A function that gives load.py an order and returns its answer; `what` is its argument."""
-    command = ground.module("tests.bench.load", what)
+def load_generator(*what: str) -> Iterator[Any]:
+    """A function that gives load.py an order and returns its answer; `what` are its arguments."""
+    command = ground.module("tests.bench.load", *what)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdin is not None
         assert running.stdout is not None

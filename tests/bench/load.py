@@ -1,7 +1,8 @@
 """A load generator, as a process of its own: Shopify's requests over keep-alive connections.
 
-Run with the sandbox's tls folder as argument for payment sessions with mutual TLS, or with `--webhooks` for webhooks
-over plain HTTP; reads lines {"port","connections","seconds"} and answers each with
+Run with the sandbox's tls folder as argument for payment sessions with mutual TLS, with that folder and a file of paid
+payments (Shopify's ids, a line each) for their refund sessions, or with `--webhooks` for webhooks over plain HTTP;
+reads lines {"port","connections","seconds"} and answers each with
 {"rate","p50_ms","p99_ms","failed","cpu"}: requests a second, and the share of one processor that it took itself.
 """
 
@@ -10,6 +11,7 @@ import json
 import ssl
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -21,14 +23,17 @@ from tests.integration.install.test_webhooks import signature
 WEBHOOK_PATH = "/webhooks/shopify/customers/redact"
 # Stands for a session's 24 characters; a group has 44.
 _ID = "i" * 24
+# Stands for one payment after the other.
+_PAYMENT = "payment" * 3
 
 
 class Requests:
     """Requests ready to send, each with an id of its own."""
 
-    def __init__(self, text: str, start: int) -> None:
+    def __init__(self, text: str, start: int, payments: Sequence[str] = ()) -> None:
         self._parts = [part.encode() for part in text.split(_ID)]
         self._next = start
+        self._payments = [payment.encode() for payment in payments]
 
     @classmethod
     def sessions(cls, start: int) -> Self:
@@ -49,6 +54,29 @@ class Requests:
             f"Shopify-Api-Version: {VERSION}\r\nContent-Length: {len(content)}\r\n\r\n"
         )
         return cls(head + content, start)
+
+    @classmethod
+    def refunds(cls, start: int, payments: Sequence[str]) -> Self:
+        """Refund sessions of a cent, of one payment after the other, whose ids are of one length."""
+        content = json.dumps(
+            {
+                "id": _ID,
+                "gid": f"gid://shopify/RefundSession/{_ID}",
+                "payment_id": _PAYMENT,
+                "amount": "0.01",
+                "currency": "USD",
+                "test": False,
+                "merchant_locale": "en",
+                "proposed_at": "2026-11-20T12:00:00Z",
+            }
+        )
+        length = len(content) - len(_PAYMENT) + len(payments[0])
+        head = (
+            "POST /shopify/refund HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            f"Shopify-Shop-Domain: {SHOP}\r\nShopify-Request-Id: 5c5b1a6c-c2f4-4b3f-9f5d-1a6c5c5b1a6c\r\n"
+            f"Shopify-Api-Version: {VERSION}\r\nContent-Length: {length}\r\n\r\n"
+        )
+        return cls(head + content, start, payments)
 
     @classmethod
     def webhooks(cls, start: int) -> Self:
@@ -72,7 +100,10 @@ class Requests:
 
     def next(self) -> bytes:
         self._next += 1
-        return (b"%024d" % self._next).join(self._parts)
+        request = (b"%024d" % self._next).join(self._parts)
+        if self._payments:
+            request = request.replace(_PAYMENT.encode(), self._payments[self._next % len(self._payments)])
+        return request
 
 
 class Connection(asyncio.Protocol):
@@ -111,7 +142,7 @@ class Connection(asyncio.Protocol):
         now = time.perf_counter()
         self._buffer = b""
         self.took.append(now - self._began)
-        if head[9:12] != b"200":
+        if head[9:12] not in (b"200", b"201"):
             self.failed += 1
         if now >= self._until:
             self.close()
@@ -162,7 +193,9 @@ def main() -> None:
     else:
         tls = Path(sys.argv[1])
         context = client_context(tls, tls / "shopify-client.crt", tls / "shopify-client.key")
-        requests = Requests.sessions(start)
+        requests = (
+            Requests.refunds(start, Path(sys.argv[2]).read_text().split()) if sys.argv[2:] else Requests.sessions(start)
+        )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for line in sys.stdin:
             print(json.dumps(runner.run(run_load(requests, context, json.loads(line)))), flush=True)

@@ -52,25 +52,6 @@ async def test_rent_of_a_refund_comes_back_and_nothing_is_issued_for_it_afterwar
     assert await scene.lamports() - before == 890_880 - fee[0] - 5_000
 
 
-async def test_a_refund_whose_address_somebody_filled_gets_another(scene: Scene) -> None:
-    refund = await opened_refund(scene)
-    wallet = await merchant(scene.box)
-    await scene.refresh()
-    await scene.box.fetch(wallet, refund["link"])
-    [group] = await scene.box.house.rows("SELECT * FROM payment_groups WHERE group_key LIKE 'refund %'")
-    await scene.devnet.airdrop(group["address"], 890_880)
-    scene.devnet.advance_slots(1)
-    await scene.die()
-    await scene.refresh()
-    transaction = await scene.box.fetch(wallet, refund["link"])
-    [moved] = await scene.box.house.rows("SELECT * FROM payment_groups WHERE id = $1", group["id"])
-    assert (moved["version"], moved["address"] != group["address"]) == (2, True)
-    assert (await scene.send(wallet, transaction)).status_code == 200
-    await scene.settle()
-    await Worker(scene.system).drain()
-    assert applied(await scene.box.refund_at_shopify(refund)) == [RESOLVE]
-
-
 async def test_a_refund_that_landed_and_vanished_is_not_told_of_and_needs_a_person(scene: Scene) -> None:
     refund = await opened_refund(scene)
     wallet = await merchant(scene.box)

@@ -35,7 +35,12 @@ def trusted_bundle(tls_dir: Path) -> Path:
 async def door(tls_dir: Path, trusted_bundle: Path) -> AsyncIterator[Door]:
     listener = listen()
     door = Door(origin(listener, "https"))
-    app = Starlette(routes=[Route("/shopify/payment", door.payment, methods=["POST"])])
+    app = Starlette(
+        routes=[
+            Route("/shopify/payment", door.payment, methods=["POST"]),
+            Route("/shopify/{kind}", door.follow_up, methods=["POST"]),
+        ]
+    )
     tls = {
         "ssl_certfile": tls_dir / "server.crt",
         "ssl_keyfile": tls_dir / "server.key",

@@ -58,6 +58,12 @@ class Door:
             return await self.respond(session)
         return JSONResponse({"redirect_url": f"https://settle.example/pay/{session['id']}"})
 
+    async def follow_up(self, request: Request) -> Response:
+        """A refund, capture or void session: 201 with nothing, unless `respond` is replaced."""
+        body = await request.body()
+        self.received.append((dict(request.headers), body))
+        return await self.respond(json.loads(body)) if self.respond else Response(status_code=201)
+
     @property
     def sessions(self) -> list[dict[str, Any]]:
         return [json.loads(body) for _, body in self.received]
@@ -98,6 +104,14 @@ class World:
         return answer.json()
 
 
+FOLLOW_UP = """
+mutation End($id: ID!%(arguments)s) {
+  %(kind)sSession%(verb)s(id: $id%(passed)s) {
+    %(kind)sSession { id state { ... on %(type)sSessionState { code } } }
+    userErrors { code field message }
+  }
+}
+"""
 RESOLVE = """
 mutation PaymentSessionResolve($id: ID!) {
   paymentSessionResolve(id: $id) {

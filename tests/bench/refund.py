@@ -1,0 +1,82 @@
+"""Refund sessions at Shopify's door: how many a second, compared with a server that only inserts."""
+
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import msgspec
+from solders.keypair import Keypair
+
+from tests.bench import ground
+from tests.bench.door import CONNECTIONS, load_generator, run_in_turns
+from tests.bench.figures import Figure, Target, figure_of_ratio
+from tests.house import SHOP, free_port, make_settings
+from tests.multitude import fill_shop, settle_down
+
+PAYMENTS = 6_000
+# Addresses that can be parsed, as the payee's token account is derived from them; and ids of one length.
+_REAL_ADDRESSES = """
+UPDATE payments SET paid_wallet = $1, mint = $2, shopify_id = 'payment-' || lpad(split_part(shopify_id, '-', 3), 8, '0')
+WHERE status = 'completed'
+"""
+_PAID = """
+SELECT shopify_id FROM payments
+WHERE status = 'completed' AND exception = 'none' AND cluster = 'live' AND currency = 'USD' AND amount > 2
+"""
+
+
+async def measure_refund() -> list[Figure]:
+    with ground.folder() as data:
+        async with ground.database(data) as dsn:
+            await _fill(dsn, data / "payments")
+            settle, bare = await _measure_rates(dsn, data)
+    best, best_bare = (max(rounds, key=lambda round_: round_["rate"]) for rounds in (settle, bare))
+    our_cpu, their_cpu = ([round_["server_us"] for round_ in rounds] for rounds in (settle, bare))
+    return [
+        figure_of_ratio(
+            f"POST /shopify/refund, {CONNECTIONS} connections: rate of Settle / of the one INSERT",
+            [round_["rate"] for round_ in settle],
+            [round_["rate"] for round_ in bare],
+            Target(0.4, at_least=True),
+            note=f"{best['rate']:.0f}/s, p99 {best['p99_ms']:.0f} ms / {best_bare['rate']:.0f}/s, "
+            f"p99 {best_bare['p99_ms']:.0f} ms",
+        ),
+        figure_of_ratio(
+            "  processor time of the server process per refund session",
+            our_cpu,
+            their_cpu,
+            note=f"{min(our_cpu):.0f} us / {min(their_cpu):.0f} us",
+        ),
+    ]
+
+
+async def _fill(dsn: str, file: Path) -> None:
+    """A shop with paid payments; their ids go into the file."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await fill_shop(connection, SHOP, PAYMENTS, until=datetime.now(UTC))
+        async with connection.transaction():
+            await connection.execute("SET LOCAL session_replication_role = replica")
+            await connection.execute(_REAL_ADDRESSES, str(Keypair().pubkey()), str(Keypair().pubkey()))
+        await settle_down(connection)
+        file.write_text("\n".join(row["shopify_id"] for row in await connection.fetch(_PAID)))
+    finally:
+        await connection.close()
+
+
+async def _measure_rates(dsn: str, data: Path) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    # No node is there, and none is needed; nor is there a worker, which would take its share of the machine.
+    settings = make_settings(dsn, data, snapshot_refresh_ms=60_000)
+    bare_settings = msgspec.structs.replace(settings, shopify_port=free_port(), public_port=free_port())
+    with ExitStack() as stack:
+        servers = []
+        for name, command, its in (
+            ("settle", ground.settle("serve"), settings),
+            ("bare", ground.module("tests.bench.bare_refund"), bare_settings),
+        ):
+            log = data / f"{name}.log"
+            running = stack.enter_context(ground.process(command, ground.environment_of(its), log))
+            await ground.wait_for_port(its.shopify_port, running, log)
+            servers.append((running.pid, its.shopify_port))
+        return run_in_turns(stack.enter_context(load_generator(str(data / "tls"), str(data / "payments"))), servers)
