@@ -51,11 +51,10 @@ async def load_fee_payers(cluster: Cluster, settings: Settings) -> FeePayers:
     prefix = "" if cluster is Cluster.live else "test_"
     current = await load_fee_payer(getattr(settings, f"{prefix}fee_payer"), settings)
     former = [await load_fee_payer(given, settings) for given in getattr(settings, f"{prefix}former_fee_payers")]
-    leaked = frozenset(_parse_address(given) for given in settings.leaked_fee_payers)
+    named = f"{prefix}leaked_fee_payers"
+    leaked = frozenset(_parse_address(named, given) for given in getattr(settings, named))
     if str(current.address) in leaked:
-        raise SettingsInvalid(
-            problem=f"{variable(f'{prefix}fee_payer')} is among {variable('leaked_fee_payers')}: make a new key"
-        )
+        raise SettingsInvalid(problem=f"{variable(f'{prefix}fee_payer')} is among {variable(named)}: make a new key")
     return FeePayers(current, {str(key.address): key for key in former if key.address != current.address}, leaked)
 
 
@@ -77,8 +76,8 @@ async def load_fee_payer(given: str, settings: Settings) -> FeePayer:
         raise FeePayerKeyInvalid from None
 
 
-def _parse_address(text: str) -> str:
+def _parse_address(name: str, text: str) -> str:
     try:
         return str(Pubkey.from_string(text))
     except ValueError:
-        raise SettingsInvalid(problem=f"{variable('leaked_fee_payers')} has something that is no address") from None
+        raise SettingsInvalid(problem=f"{variable(name)} has something that is no address") from None

@@ -182,6 +182,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[str, ...],
         _meta("Addresses of former fee payers whose key somebody else may have: nothing more is issued with them."),
     ] = ()
+    test_leaked_fee_payers: Annotated[tuple[str, ...], _meta("The same of the test cluster.")] = ()
     kms_timeout_seconds: Annotated[
         int, _meta("Longest AWS KMS may take to sign; it is asked twice at most.", ge=1, le=30)
     ] = 3

@@ -140,10 +140,11 @@ async def test_rent_under_a_key_that_is_not_here_waits_until_the_key_is_back(sce
         assert await later.reclaimer.reclaim() == 1
 
 
-async def test_todays_key_can_not_be_a_leaked_one(scene: Scene) -> None:
-    with pytest.raises(SettingsInvalid, match="make a new key"):
-        async with scene.restarted(leaked_fee_payers=(address(scene),)):
-            pass
+async def test_todays_key_can_not_be_a_leaked_one_and_what_leaked_must_be_an_address(scene: Scene) -> None:
+    for given, problem in ((address(scene), "make a new key"), ("nonsense", "no address")):
+        with pytest.raises(SettingsInvalid, match=problem):
+            async with scene.restarted(leaked_fee_payers=(given,)):
+                pass
 
 
 async def test_the_derivation_secret_changes_while_orders_are_open_and_each_is_paid_once(scene: Scene) -> None:
