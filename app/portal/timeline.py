@@ -210,6 +210,10 @@ def _say_changed(event: Event, detail: Mapping[str, Any]) -> Moment:
     return Moment(event.at, title + by, text=" ".join(filter(None, said)) or None)
 
 
+def _say_proved(event: Event, detail: Mapping[str, Any]) -> Moment:
+    return Moment(event.at, "A payout wallet was proved", wallet=detail.get("wallet"))
+
+
 def _simply(title: str, tone: Tone = Tone.quiet) -> Callable[[Event, Mapping[str, Any]], Moment]:
     return lambda event, detail: Moment(event.at, title, tone, signature=detail.get("signature"))
 
@@ -224,6 +228,11 @@ _SAYINGS: dict[str, Callable[[Event, Mapping[str, Any]], Moment]] = {
     events.ATTENDED: _say_attended,
     events.CHANGED: _say_changed,
     events.INSTALLED: _simply("Settle was installed in Shopify"),
+    events.UNINSTALLED: _simply("Settle was uninstalled in Shopify", Tone.warn),
+    events.WALLET_PROVED: _say_proved,
+    events.TERMS_ACCEPTED: _simply("Terms and privacy notice were accepted"),
+    events.IDENTITY: _simply("The identity check went on"),
+    events.CONFIGURED: _simply("Shopify was told whether the shop is ready"),
     events.ACCESS_LOST: _simply("Shopify took Settle's access away: open Settle from the admin to renew it", Tone.bad),
     events.REFUSED: _simply("Shopify asked for something that cannot be done, and was told why", Tone.warn),
     events.SIGNED_IN: _simply("Somebody signed in from Shopify's admin"),

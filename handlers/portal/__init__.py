@@ -4,6 +4,7 @@ from starlette.routing import BaseRoute
 
 from handlers.portal.home import HOME
 from handlers.portal.onboarding import ONBOARDING
+from handlers.portal.onboarding_pages import ONBOARDING_PAGES
 from handlers.portal.payments import PAYMENTS
 from handlers.portal.privacy import PRIVACY
 from handlers.portal.refund_pages import REFUND_PAGES
@@ -14,6 +15,7 @@ from handlers.portal.trouble import TROUBLE
 PORTAL: list[BaseRoute] = [
     *HOME,
     *ONBOARDING,
+    *ONBOARDING_PAGES,
     *PAYMENTS,
     *REFUNDS,
     *REFUND_PAGES,

@@ -26,6 +26,10 @@ DONE = {
     "sent_back": "Noted: the money was sent back.",
     "settled_elsewhere": "Noted: this is dealt with.",
     "denied": "The refund is denied.",
+    "proved": "The wallet is yours: that is proved.",
+    "accepted": "Accepted.",
+    "opened": "Your shop takes USDC payments. Shopify is being told.",
+    "paused": "Payments are paused, and Shopify is being told.",
     "saved": "Saved.",
 }
 
