@@ -113,6 +113,12 @@ class Scene:
         assert (await self.send(*await self.fetch(checkout))).status_code == 200
         return checkout
 
+    async def reclaim_all(self) -> None:
+        """Take back all rent that is due, until the chain shows that nothing is left."""
+        while await self.reclaimer.reclaim():
+            await self.settle()
+            await self.reclaimer.follow()
+
     async def lamports(self, address: str | None = None) -> int:
         """Of today's fee payer, or of another address."""
         _, lamports = await self.devnet.balances(address or str(self.parts.fee_payer.address))

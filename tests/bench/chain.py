@@ -61,9 +61,7 @@ async def count_chain(dsn: str, folder: Path, payments: int) -> Counted:
         assert await scene.value("SELECT count(*) FROM payments WHERE status = 'paid'") == payments
         units = [await _compute_units(scene, row["signature"]) for row in await _issued(scene)]
         await scene.die()
-        while await scene.reclaimer.reclaim():
-            await scene.settle()
-            await scene.reclaimer.follow()
+        await scene.reclaim_all()
         lost, locked = before - await scene.lamports(), spent - fees
         reclaiming = await scene.value("SELECT sum(fee_lamports) FROM reclaims WHERE fate = 'landed'")
         return Counted(

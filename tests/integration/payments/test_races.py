@@ -82,11 +82,7 @@ async def test_exactly_one_of_four_competing_transactions_lands_and_its_siblings
             rounds.append((winner, loser))
         await finish_jobs(scene)
         await scene.die()
-        # The next round sees that they are empty.
-        for _ in range(2):
-            await scene.reclaimer.reclaim()
-            await scene.settle()
-            await scene.reclaimer.follow()
+        await scene.reclaim_all()
         assert await scene.value("SELECT count(*) FROM payment_groups WHERE reclaimed_at IS NULL") == 0
         for winner, loser in rounds:
             await check_ends(scene, winner, loser)

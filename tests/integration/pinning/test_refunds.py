@@ -44,11 +44,7 @@ async def test_an_occupied_refund_is_paid_at_its_next_address_and_all_comes_back
     await scene.settle()
     assert await scene.value("SELECT status FROM refunds") == "paid"
     await scene.die()
-    # A round takes one batch of the orders that are due; the refund's two addresses are both emptied.
-    for _ in range(3):
-        await scene.reclaimer.reclaim()
-        await scene.settle()
-        await scene.reclaimer.follow()
+    await scene.reclaim_all()
     assert await scene.value("SELECT count(*) FROM payment_groups WHERE reclaimed_at IS NULL") == 0
     assert await scene.value("SELECT sum(lamports) FROM reclaimed_accounts") == 3 * RENT
 
