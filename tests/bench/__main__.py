@@ -13,6 +13,7 @@ from tests.bench.portal import measure_portal
 from tests.bench.refund import measure_refund
 from tests.bench.request import measure_request
 from tests.bench.resolving import measure_resolving
+from tests.bench.watching import measure_watching
 from tests.bench.webhook import measure_webhook
 
 MEASUREMENTS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
@@ -23,6 +24,7 @@ MEASUREMENTS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "refund": measure_refund,
     "request": measure_request,
     "resolving": measure_resolving,
+    "watching": measure_watching,
     "webhook": measure_webhook,
 }
 
