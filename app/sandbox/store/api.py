@@ -40,7 +40,8 @@ class Api:
         shop, version = http.path_params["shop"], choose_version(http.path_params["version"])
         if not self._grants.knows(shop) or version is None:
             return _respond({"errors": "Not Found"}, headers, 404)
-        headers["X-Shopify-API-Version"] = version
+        if not self._faults.peek(TARGET, "no_version_header"):
+            headers["X-Shopify-API-Version"] = version
         scopes = self._grants.scopes_of(shop, http.headers.get("X-Shopify-Access-Token", ""))
         if scopes is None or self._faults.take(TARGET, "unauthorized"):
             return _respond({"errors": UNAUTHORIZED}, headers, 401)

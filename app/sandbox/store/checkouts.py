@@ -209,6 +209,9 @@ class Checkouts:
     def _write(self, body: dict[str, Any], options: Options) -> str:
         """The JSON text, with what the fault switches and the options change."""
         numeric = self._faults.take(TARGET, "numeric_amount")
+        if padded := self._faults.take(TARGET, "amount_decimals"):
+            whole, _, decimals = body["amount"].partition(".")
+            body["amount"] = f"{whole}.{decimals:0<{int(padded.value or 1)}}"
         if top_level := self._faults.take(TARGET, "top_level_cancel_url"):
             body["cancel_url"] = body["payment_method"]["data"]["cancel_url"]
             if top_level.value == "only":

@@ -109,7 +109,9 @@ class Sender:
         return good[0] if good else answers[0]
 
     async def _insist(self, parcel: Parcel) -> Answer:
-        for wait in self._waits:
+        limit = self._faults.peek(TARGET, "session_tries")
+        waits = self._waits[: int(limit[0].value or 1) - 1] if limit else self._waits
+        for wait in waits:
             answer = await self._try(parcel)
             if answer.is_good:
                 return answer
@@ -121,9 +123,11 @@ class Sender:
             raise RuntimeError("the sender has not been started")
         request_id = str(uuid.uuid4())
         full = {"Shopify-Request-Id": request_id, "Content-Type": "application/json"} | parcel.headers
+        patience = self._faults.peek(TARGET, "session_timeout")
+        seconds = float(patience[0].value or 2) if patience else self._timeout
         try:
             response = await self._client.post(
-                f"{self._door_url}{parcel.path}", content=parcel.body.encode(), headers=full
+                f"{self._door_url}{parcel.path}", content=parcel.body.encode(), headers=full, timeout=seconds
             )
             answer = parcel.judge(response.status_code, response.content.decode(errors="replace"))
         except httpx.HTTPError as error:

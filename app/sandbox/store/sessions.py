@@ -78,6 +78,8 @@ class Sessions:
         """Answer a mutation and keep both in the books. Raises InvalidGlobalId."""
         session = self._books.session(_session_id(call.arguments["id"]))
         if session is None:
+            if self._faults.take(TARGET, "unknown_session"):
+                raise InvalidGlobalId(call.arguments["id"])
             return _refusal(Refused(NOT_FOUND, _NOT_FOUND_CODE.get(call.name)))
         with self._books.transaction():
             earlier = self._books.applied_mutation(session.id, call.name)

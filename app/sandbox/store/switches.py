@@ -21,6 +21,8 @@ READINGS = {
     "strict_group": "resolving a second session of a group is a conflict (off: it succeeds, with an alarm)",
     "pending_expires": "a pending session cannot be mutated after its pendingExpiresAt (off: it can)",
     "pending_limit": "pendingExpiresAt may be at most this many days ahead (default 3; off: 7)",
+    "unknown_session": "a session that does not exist is a top-level error (off: a userError)",
+    "no_version_header": "answers do not say which API version served them (off: X-Shopify-API-Version)",
 }
 
 # How the store sends sessions.
@@ -32,6 +34,9 @@ SENDING = {
     "no_shipping": "customer has no shipping address (digital goods)",
     "unknown_field": "the session has fields that the app does not know",
     "numeric_amount": "the amount is a JSON number instead of a string",
+    "amount_decimals": "the amount has at least this many decimals (default 1), whatever its currency: 1250.0 JPY",
+    "session_timeout": "a session's answer is waited for this many seconds (default 2; off: 10)",
+    "session_tries": "a session is sent this many times at most (default 1)",
 }
 
 # How Shopify delivers webhooks.
