@@ -5,6 +5,7 @@ statement and answers; whatever the event means is done by the worker, on the re
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from functools import partial
 
 from app import metrics
@@ -16,6 +17,9 @@ from app.system import System
 
 # Does what an event means, from `processed_at` empty or not: an event may be processed any number of times.
 Processor = Callable[[System, InboxEvent], Awaitable[Outcome]]
+
+# Payloads that one round of the upkeep empties.
+FORGOTTEN_MAX = 10_000
 
 
 class InboxHandler:
@@ -50,3 +54,17 @@ async def remove_payloads(connection: Connection, shop: str) -> int:
         "UPDATE inbox_events SET payload = NULL WHERE shop = $1 AND payload IS NOT NULL RETURNING id", shop
     )
     return len(removed)
+
+
+async def forget_old_payloads(system: System, connection: Connection) -> None:
+    """Empty what processed events carried long ago, some thousands in a round; that they came stays known."""
+    await connection.execute(
+        """
+        UPDATE inbox_events SET payload = NULL WHERE id IN (
+            SELECT id FROM inbox_events WHERE payload IS NOT NULL AND received_at < $1 AND processed_at IS NOT NULL
+            ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        )
+        """,
+        system.clock.now() - timedelta(days=system.settings.inbox_payload_days),
+        FORGOTTEN_MAX,
+    )

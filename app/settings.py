@@ -108,6 +108,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     token_keep_days: Annotated[
         int, _meta("A shop's tokens are renewed when its refresh token has fewer days left than this.", ge=1, le=89)
     ] = 60
+    inbox_payload_days: Annotated[
+        int, _meta("How long the payload of an event that came in is kept once it was processed.", ge=1, le=3650)
+    ] = 30
     webhook_limit_bytes: Annotated[
         int, _meta("Largest webhook, of Shopify's or of Helius'.", ge=1024, le=10_000_000)
     ] = 1_000_000

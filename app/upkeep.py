@@ -5,8 +5,10 @@ from contextlib import suppress
 from datetime import timedelta
 
 from app.errors import SettleError
+from app.inbox import forget_old_payloads
 from app.install.states import forget_old_states
 from app.logs import get_logger
+from app.payments.unknown import forget_foreign
 from app.portal.sessions import forget_ended
 from app.privacy.requests import keep_requests_going
 from app.system import System
@@ -38,6 +40,8 @@ class Upkeep:
         async with self._system.database.acquire() as connection:
             await forget_ended(self._system, connection)
             await forget_old_states(self._system, connection)
+            await forget_old_payloads(self._system, connection)
+            await forget_foreign(self._system, connection)
             await keep_requests_going(self._system, connection)
         await self._keep_tokens(stop)
 

@@ -5,7 +5,7 @@ restore from backup), or somebody else has the key.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app import metrics
 from app.clusters import ClusterParts
@@ -41,6 +41,8 @@ _UNPAID = frozenset({PaymentStatus.pending, PaymentStatus.expired, PaymentStatus
 _UNREFUNDED = frozenset({RefundStatus.pending, RefundStatus.denying})
 # Mentions cost whoever makes them next to nothing, and reading one costs us a call: so many in one round at most.
 READ_MAX = 100
+# The sweep reads the last slots of a history again, and must know them by then.
+FOREIGN_KEPT = timedelta(days=1)
 
 
 async def keep_unknown(system: System, parts: ClusterParts, fee_payer: str, lines: Sequence[HistoryLine]) -> None:
@@ -134,6 +136,14 @@ async def _find_records(connection: Connection, ours: SettledTransaction) -> tup
     memos = [step.data.decode(errors="replace") for step in ours.steps if step.program == MEMO_PROGRAM]
     payment = await connection.fetchrow("SELECT id, group_id FROM payments WHERE memo = ANY($1)", memos)
     return payment, await connection.fetchrow("SELECT id, payment_id FROM refunds WHERE memo = ANY($1)", memos)
+
+
+async def forget_foreign(system: System, connection: Connection) -> None:
+    """Other people's mentions of our address are of no use once the sweep is past them; anybody can make any number."""
+    await connection.execute(
+        "DELETE FROM unknown_signatures WHERE status = 'foreign' AND created_at < $1",
+        system.clock.now() - FOREIGN_KEPT,
+    )
 
 
 async def list_unknown(system: System) -> list[UnknownSignature]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -205,3 +206,20 @@ async def test_an_event_that_nothing_processes_is_found_by_the_checker(database_
         assert found == ["I6"]
     finally:
         await system.close()
+
+
+async def test_old_payloads_of_processed_events_are_forgotten(system: System, processor: Processor) -> None:
+    await receive(system, arrival("old"), arrival("young"))
+    await Worker(system).drain()
+    await receive(system, arrival("waiting"))
+    long_ago = system.clock.now() - timedelta(days=system.settings.inbox_payload_days, seconds=1)
+    async with system.database.acquire() as connection:
+        await connection.execute(
+            "UPDATE inbox_events SET received_at = $1 WHERE event_id IN ('old', 'waiting')", long_ago
+        )
+        await inbox.forget_old_payloads(system, connection)
+    assert {event.event_id: event.payload is None for event in await read(system)} == {
+        "old": True,
+        "young": False,
+        "waiting": False,
+    }

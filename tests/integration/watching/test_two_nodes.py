@@ -61,6 +61,9 @@ async def test_while_one_node_is_bad_a_payment_waits_and_then_it_is_paid(
 
 
 async def test_a_node_150_slots_behind_delays_a_payment_until_it_has_seen_it(box: Box) -> None:
+    # So far behind, it calls itself unhealthy before anybody compares slots.
+    counted = 'settle_node_faults_total{cluster="live",node="1:127.0.0.1"'
+    before = await metric(box, counted)
     with catch_lines() as logs:
         await box.fault("rpc", "behind", value=150)
         await wait_until(lambda: any(line["action"] == "node_unwell" for line in logs), 10, "it is found to be behind")
@@ -74,6 +77,8 @@ async def test_a_node_150_slots_behind_delays_a_payment_until_it_has_seen_it(box
         # 150 slots and some more.
         await box.advance(8)
         await box.until_status(checkout, "completed", 60)
+    assert await metric(box, counted) > before
+    assert any(line["action"] == "node_fault" and "behind" in line["problem"] for line in logs)
     assert applied(await box.at_shopify(checkout)) == [RESOLVE]
 
 
