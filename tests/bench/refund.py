@@ -6,24 +6,14 @@ from pathlib import Path
 
 import asyncpg
 import msgspec
-from solders.keypair import Keypair
 
 from tests.bench import ground
 from tests.bench.door import CONNECTIONS, load_generator, run_in_turns
 from tests.bench.figures import Figure, Target, figure_of_ratio
 from tests.house import SHOP, free_port, make_settings
-from tests.multitude import fill_shop, settle_down
+from tests.multitude import fill_shop, make_payable, settle_down
 
 PAYMENTS = 6_000
-# Addresses that can be parsed, as the payee's token account is derived from them; and ids of one length.
-_REAL_ADDRESSES = """
-UPDATE payments SET paid_wallet = $1, mint = $2, shopify_id = 'payment-' || lpad(split_part(shopify_id, '-', 3), 8, '0')
-WHERE status = 'completed'
-"""
-_PAID = """
-SELECT shopify_id FROM payments
-WHERE status = 'completed' AND exception = 'none' AND cluster = 'live' AND currency = 'USD' AND amount > 2
-"""
 
 
 async def measure_refund() -> list[Figure]:
@@ -56,11 +46,9 @@ async def _fill(dsn: str, file: Path) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         await fill_shop(connection, SHOP, PAYMENTS, until=datetime.now(UTC))
-        async with connection.transaction():
-            await connection.execute("SET LOCAL session_replication_role = replica")
-            await connection.execute(_REAL_ADDRESSES, str(Keypair().pubkey()), str(Keypair().pubkey()))
+        paid = await make_payable(connection)
         await settle_down(connection)
-        file.write_text("\n".join(row["shopify_id"] for row in await connection.fetch(_PAID)))
+        file.write_text("\n".join(paid))
     finally:
         await connection.close()
 
