@@ -83,7 +83,7 @@ class System:
             clusters=clusters,
             merchants=MerchantDirectory(database, clusters, keyring),
             intake=Intake(database),
-            refunds=RefundIntake(database),
+            refunds=RefundIntake(database, timedelta(seconds=settings.shopify_answer_grace_seconds)),
             webhooks=Arrivals(database, clock, InboxSource.shopify),
             screener=TrmScreener(trm, settings.trm_api_key, settings.trm_risk_level, settings.trm_timeout_seconds),
             prices=_make_board(settings, clock, prices),

@@ -1,6 +1,5 @@
 """Opening a refund from Shopify's refund session: one row per Shopify id, whoever asks and however often."""
 
-from datetime import timedelta
 from typing import Any
 
 from app import events, metrics
@@ -18,9 +17,7 @@ async def open_refund(system: System, shop: str, api_version: str, session: Refu
 
     Raises a refusal of app/refunds/refusals.py, with an event, or ShopUnknown.
     """
-    now = system.clock.now()
-    grace = timedelta(seconds=system.settings.shopify_answer_grace_seconds)
-    opened = await system.refunds.open(AskedRefund(shop, api_version, session, now, now + grace))
+    opened = await system.refunds.open(AskedRefund(shop, api_version, session, system.clock.now()))
     assert opened is not None
     if isinstance(opened, Refusal):
         await _note_refusal(system, shop, session, opened)

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-import msgspec
 from solders.pubkey import Pubkey
 
 from app import events
 from app.batching import Batching
-from app.database import Connection
+from app.database import Connection, Database
 from app.errors import SettleError
 from app.identifiers import new_memo, new_reference, new_refund_id
 from app.money import format_amount
@@ -42,14 +41,13 @@ WITH asked AS (
     SELECT a.* FROM jsonb_to_recordset($1) AS a(
         id text, shopify_id text, gid text, payment_id text, merchant_id bigint, api_version text, amount numeric,
         usdc bigint, status refund_status, exception refund_exception, payee_wallet text, destination text, mint text,
-        memo text, reference text, merchant_message text, proposed_at timestamptz, now timestamptz,
-        reject_at timestamptz
+        memo text, reference text, merchant_message text, proposed_at timestamptz, created_at timestamptz
     )
 ), opened AS (
     INSERT INTO refunds (id, shopify_id, gid, payment_id, merchant_id, api_version, amount, usdc, status, exception,
         payee_wallet, destination, mint, memo, reference, merchant_message, proposed_at, created_at, updated_at)
     SELECT id, shopify_id, gid, payment_id, merchant_id, api_version, amount, usdc, status, exception, payee_wallet,
-        destination, mint, memo, reference, merchant_message, proposed_at, now, now
+        destination, mint, memo, reference, merchant_message, proposed_at, created_at, created_at
     FROM asked ORDER BY shopify_id
     -- Opened by another process since we looked, for another payment: that one's lock is not ours.
     ON CONFLICT (shopify_id) DO NOTHING RETURNING *
@@ -60,8 +58,8 @@ WITH asked AS (
     FROM opened
 ), told AS (
     INSERT INTO jobs (kind, record, record_id, status, attempts, due_at, created_at, updated_at)
-    SELECT $3, 'refund', id, 'waiting', 0, reject_at, now, now
-    FROM opened JOIN asked USING (id) WHERE opened.status = 'rejecting'
+    SELECT $3, 'refund', id, 'waiting', 0, created_at + $4::interval, created_at, created_at
+    FROM opened WHERE status = 'rejecting'
 )
 SELECT * FROM opened
 """
@@ -69,13 +67,12 @@ SELECT * FROM opened
 
 @dataclass(frozen=True)
 class AskedRefund:
-    """A refund session as a shop sent it. A reject that follows it at once is due at `reject_at`."""
+    """A refund session as a shop sent it."""
 
     shop: str
     api_version: str
     session: RefundSession
     now: datetime
-    reject_at: datetime
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,14 @@ class Refusal:
 
 
 class RefundIntake(Batching[AskedRefund, OpenedRefund | Refusal]):
-    """Opens refunds: a session's refund, or the refusal that says why there can be none."""
+    """Opens refunds: a session's refund, or the refusal that says why there can be none.
+
+    A reject that follows at once waits for `grace`, until our answer to the session has arrived.
+    """
+
+    def __init__(self, database: Database, grace: timedelta) -> None:
+        super().__init__(database)
+        self._grace = grace
 
     def _key(self, asked: AskedRefund) -> str:
         return asked.session.id
@@ -119,9 +123,9 @@ class RefundIntake(Batching[AskedRefund, OpenedRefund | Refusal]):
                 if refusal is not None:
                     made[asked.session.id] = refusal
                 elif till is not None:
-                    rows.append(_make_row(asked, till))
+                    rows.append(_make_refund(asked, till))
             if rows:
-                for row in await connection.fetch(_INSERT, rows, events.CREATED, JobKind.refund_reject):
+                for row in await connection.fetch(_INSERT, rows, events.CREATED, JobKind.refund_reject, self._grace):
                     till = next(till for till in tills.values() if till.payment.id == row["payment_id"])
                     opened = OpenedRefund(Refund.from_row(row), till.payment, till.shop, created=True)
                     made[row["shopify_id"]] = opened
@@ -129,30 +133,6 @@ class RefundIntake(Batching[AskedRefund, OpenedRefund | Refusal]):
                 if missed:
                     made |= await _find_known(connection, missed)
         return made
-
-
-class _Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A refund to be inserted."""
-
-    id: str
-    shopify_id: str
-    gid: str
-    payment_id: str
-    merchant_id: int
-    api_version: str
-    amount: Decimal
-    usdc: int | None
-    status: RefundStatus
-    exception: RefundException
-    payee_wallet: str
-    destination: str
-    mint: str
-    memo: str
-    reference: str
-    merchant_message: str | None
-    proposed_at: datetime | None
-    now: datetime
-    reject_at: datetime
 
 
 @dataclass
@@ -206,7 +186,7 @@ def _check(asked: AskedRefund, till: _Till | None) -> Refusal | None:
     return None
 
 
-def _make_row(asked: AskedRefund, till: _Till) -> _Row:
+def _make_refund(asked: AskedRefund, till: _Till) -> Refund:
     """Allots, and remembers in the till what was allotted."""
     session, payment = asked.session, till.payment
     assert till.paid is not None
@@ -221,7 +201,7 @@ def _make_row(asked: AskedRefund, till: _Till) -> _Row:
     else:
         message = "This amount is less than the smallest unit of USDC, so there is nothing to send."
     payee, mint = Pubkey.from_string(payment.paid_wallet), Pubkey.from_string(payment.mint)
-    return _Row(
+    return Refund(
         id=new_refund_id(),
         shopify_id=session.id,
         gid=session.gid,
@@ -238,7 +218,13 @@ def _make_row(asked: AskedRefund, till: _Till) -> _Row:
         memo=new_memo(),
         reference=new_reference(),
         merchant_message=message,
+        paid_signature=None,
+        paid_wallet=None,
+        stuck_reason=None,
+        attended_at=None,
         proposed_at=session.proposed_at,
-        now=asked.now,
-        reject_at=asked.reject_at,
+        created_at=asked.now,
+        updated_at=asked.now,
+        group_id=None,
+        paid_at=None,
     )

@@ -25,24 +25,33 @@ async def measure_door() -> list[Figure]:
         async with ground.database(data) as dsn:
             counts = await count_initiation_queries(dsn, data)
             settle, bare = await _measure_rates(dsn, data)
+    return [
+        *compare("POST /shopify/payment", "request", settle, bare, Target(0.5, at_least=True)),
+        figure_of_count("queries per initiation", counts, Target(2), note=f"{counts[-1]} when the merchant is known"),
+    ]
+
+
+def compare(
+    what: str, one: str, settle: list[dict[str, float]], bare: list[dict[str, float]], target: Target
+) -> list[Figure]:
+    """Rates of two servers that were asked in turns, and what one request (`one`) takes of the processor of each."""
     our_cpu, their_cpu = ([round_["server_us"] for round_ in rounds] for rounds in (settle, bare))
     best, best_bare = (max(rounds, key=lambda round_: round_["rate"]) for rounds in (settle, bare))
     return [
         figure_of_ratio(
-            "POST /shopify/payment, 32 connections: rate of Settle / of the one INSERT",
+            f"{what}, {CONNECTIONS} connections: rate of Settle / of the one INSERT",
             [round_["rate"] for round_ in settle],
             [round_["rate"] for round_ in bare],
-            Target(0.5, at_least=True),
+            target,
             note=f"{best['rate']:.0f}/s, p99 {best['p99_ms']:.0f} ms / {best_bare['rate']:.0f}/s, "
             f"p99 {best_bare['p99_ms']:.0f} ms",
         ),
         figure_of_ratio(
-            "  processor time of the server process per request",
+            f"  processor time of the server process per {one}",
             our_cpu,
             their_cpu,
             note=f"{min(our_cpu):.0f} us / {min(their_cpu):.0f} us",
         ),
-        figure_of_count("queries per initiation", counts, Target(2), note=f"{counts[-1]} when the merchant is known"),
     ]
 
 

@@ -8,8 +8,8 @@ import asyncpg
 import msgspec
 
 from tests.bench import ground
-from tests.bench.door import CONNECTIONS, load_generator, run_in_turns
-from tests.bench.figures import Figure, Target, figure_of_ratio
+from tests.bench.door import compare, load_generator, run_in_turns
+from tests.bench.figures import Figure, Target
 from tests.house import SHOP, free_port, make_settings
 from tests.multitude import fill_shop, make_payable, settle_down
 
@@ -21,24 +21,7 @@ async def measure_refund() -> list[Figure]:
         async with ground.database(data) as dsn:
             await _fill(dsn, data / "payments")
             settle, bare = await _measure_rates(dsn, data)
-    best, best_bare = (max(rounds, key=lambda round_: round_["rate"]) for rounds in (settle, bare))
-    our_cpu, their_cpu = ([round_["server_us"] for round_ in rounds] for rounds in (settle, bare))
-    return [
-        figure_of_ratio(
-            f"POST /shopify/refund, {CONNECTIONS} connections: rate of Settle / of the one INSERT",
-            [round_["rate"] for round_ in settle],
-            [round_["rate"] for round_ in bare],
-            Target(0.4, at_least=True),
-            note=f"{best['rate']:.0f}/s, p99 {best['p99_ms']:.0f} ms / {best_bare['rate']:.0f}/s, "
-            f"p99 {best_bare['p99_ms']:.0f} ms",
-        ),
-        figure_of_ratio(
-            "  processor time of the server process per refund session",
-            our_cpu,
-            their_cpu,
-            note=f"{min(our_cpu):.0f} us / {min(their_cpu):.0f} us",
-        ),
-    ]
+    return compare("POST /shopify/refund", "refund session", settle, bare, Target(0.4, at_least=True))
 
 
 async def _fill(dsn: str, file: Path) -> None:

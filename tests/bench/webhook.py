@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from tests.bench import ground
-from tests.bench.door import CONNECTIONS, load_generator, run_in_turns
-from tests.bench.figures import Figure, Target, figure_of_ratio
+from tests.bench.door import compare, load_generator, run_in_turns
+from tests.bench.figures import Figure, Target
 from tests.house import free_port, make_settings
 
 
@@ -15,24 +15,7 @@ async def measure_webhook() -> list[Figure]:
     with ground.folder() as data:
         async with ground.database(data) as dsn:
             settle, bare = await _measure_rates(dsn, data)
-    best, best_bare = (max(rounds, key=lambda round_: round_["rate"]) for rounds in (settle, bare))
-    our_cpu, their_cpu = ([round_["server_us"] for round_ in rounds] for rounds in (settle, bare))
-    return [
-        figure_of_ratio(
-            f"POST /webhooks/shopify/..., {CONNECTIONS} connections: rate of Settle / of the one INSERT",
-            [round_["rate"] for round_ in settle],
-            [round_["rate"] for round_ in bare],
-            Target(0.4, at_least=True),
-            note=f"{best['rate']:.0f}/s, p99 {best['p99_ms']:.0f} ms / {best_bare['rate']:.0f}/s, "
-            f"p99 {best_bare['p99_ms']:.0f} ms",
-        ),
-        figure_of_ratio(
-            "  processor time of the server process per webhook",
-            our_cpu,
-            their_cpu,
-            note=f"{min(our_cpu):.0f} us / {min(their_cpu):.0f} us",
-        ),
-    ]
+    return compare("POST /webhooks/shopify/...", "webhook", settle, bare, Target(0.4, at_least=True))
 
 
 async def _measure_rates(dsn: str, data: Path) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
