@@ -33,7 +33,7 @@ async def _check_same(system: System, opened: OpenedRefund, shop: str, session: 
     """Raises RefundConflict, and leaves an event, when the id is known with other content."""
     refund, payment = opened.refund, opened.payment
     same = (
-        opened.shop == shop
+        payment.shop == shop
         and payment.shopify_id == session.payment_id
         and refund.gid == session.gid
         and refund.amount == session.amount

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from msgspec import Struct
 from solders.pubkey import Pubkey
 
 from app import events
@@ -14,7 +15,7 @@ from app.errors import SettleError
 from app.identifiers import new_memo, new_reference, new_refund_id
 from app.money import format_amount
 from app.privacy.nobody import NOBODY
-from app.records import Cluster, JobKind, Payment, PaymentException, Refund, RefundException, RefundStatus
+from app.records import Cluster, JobKind, PaymentException, Refund, RefundException, RefundStatus, Row
 from app.refunds import refusals
 from app.refunds.allotment import Share, allot
 from app.shopify.payloads import RefundSession
@@ -22,15 +23,20 @@ from chain.addresses import token_account
 
 # The payments' rows stay locked until the refunds are stored, so nobody else allots of the same money meanwhile. They
 # are taken in one order, so that two processes do not wait for each other.
-_LOCK = """
-SELECT p AS payment, m.shop, i.usdc AS paid_usdc FROM payments p JOIN merchants m ON m.id = p.merchant_id
+_PAYMENT = """
+    p.id, p.shopify_id, p.merchant_id, m.shop, p.cluster, p.amount, p.currency, p.mint, p.paid_wallet, p.exception,
+    i.usdc AS paid_usdc
+"""
+_LOCK = f"""
+SELECT {_PAYMENT} FROM payments p JOIN merchants m ON m.id = p.merchant_id
 LEFT JOIN issued_transactions i ON i.signature = p.paid_signature
 WHERE p.shopify_id = ANY($1) ORDER BY p.id FOR UPDATE OF p
-"""
-_KNOWN = """
-SELECT r AS refund, p AS payment, m.shop FROM refunds r
-JOIN payments p ON p.id = r.payment_id JOIN merchants m ON m.id = r.merchant_id WHERE r.shopify_id = ANY($1)
-"""
+"""  # noqa: S608  # a constant of ours
+_KNOWN = f"""
+SELECT r AS refund, {_PAYMENT} FROM refunds r JOIN payments p ON p.id = r.payment_id
+JOIN merchants m ON m.id = r.merchant_id LEFT JOIN issued_transactions i ON i.signature = p.paid_signature
+WHERE r.shopify_id = ANY($1)
+"""  # noqa: S608
 # What is not rejected is given back, or still may be.
 _GIVEN = """
 SELECT payment_id, sum(amount) AS amount, sum(usdc)::bigint AS usdc FROM refunds
@@ -61,7 +67,7 @@ WITH asked AS (
     SELECT $3, 'refund', id, 'waiting', 0, created_at + $4::interval, created_at, created_at
     FROM opened WHERE status = 'rejecting'
 )
-SELECT * FROM opened
+SELECT shopify_id FROM opened
 """
 
 
@@ -75,13 +81,40 @@ class AskedRefund:
     now: datetime
 
 
+class RefundedPayment(Struct, frozen=True):
+    """What a refund rests on of its payment. `paid_usdc`: what was received, in base units; None: nothing."""
+
+    id: str
+    shopify_id: str
+    merchant_id: int
+    shop: str
+    cluster: Cluster
+    amount: Decimal
+    currency: str
+    mint: str
+    paid_wallet: str | None
+    exception: PaymentException
+    paid_usdc: int | None
+
+    @classmethod
+    def of(cls, row: Row) -> "RefundedPayment":
+        values = {name: row[name] for name in cls.__struct_fields__}
+        return cls(**values | {"cluster": Cluster(row["cluster"]), "exception": PaymentException(row["exception"])})
+
+    @property
+    def paid(self) -> Share | None:
+        """What can be given back, with its amount. Money that vanished is not there."""
+        if self.paid_usdc is None or self.exception is PaymentException.vanished:
+            return None
+        return Share(self.amount, self.paid_usdc)
+
+
 @dataclass(frozen=True)
 class OpenedRefund:
-    """The refund of a session with its payment and its shop, and whether this request made it."""
+    """The refund of a session with its payment, and whether this request made it."""
 
     refund: Refund
-    payment: Payment
-    shop: str
+    payment: RefundedPayment
     created: bool
 
 
@@ -114,7 +147,7 @@ class RefundIntake(Batching[AskedRefund, OpenedRefund | Refusal]):
             tills = await _lock_tills(connection, [asked.session.payment_id for asked in batch])
             made: dict[str, OpenedRefund | Refusal] = {}
             made |= await _find_known(connection, [asked.session.id for asked in batch])
-            rows = []
+            fresh: dict[str, OpenedRefund] = {}
             for asked in batch:
                 if asked.session.id in made:
                     continue
@@ -123,14 +156,13 @@ class RefundIntake(Batching[AskedRefund, OpenedRefund | Refusal]):
                 if refusal is not None:
                     made[asked.session.id] = refusal
                 elif till is not None:
-                    rows.append(_make_refund(asked, till))
-            if rows:
-                for row in await connection.fetch(_INSERT, rows, events.CREATED, JobKind.refund_reject, self._grace):
-                    till = next(till for till in tills.values() if till.payment.id == row["payment_id"])
-                    opened = OpenedRefund(Refund.from_row(row), till.payment, till.shop, created=True)
-                    made[row["shopify_id"]] = opened
-                missed = [row.shopify_id for row in rows if row.shopify_id not in made]
-                if missed:
+                    refund = _make_refund(asked, till)
+                    fresh[refund.shopify_id] = OpenedRefund(refund, till.payment, created=True)
+            if fresh:
+                refunds = [opened.refund for opened in fresh.values()]
+                rows = await connection.fetch(_INSERT, refunds, events.CREATED, JobKind.refund_reject, self._grace)
+                made |= {row["shopify_id"]: fresh[row["shopify_id"]] for row in rows}
+                if missed := [name for name in fresh if name not in made]:
                     made |= await _find_known(connection, missed)
         return made
 
@@ -139,39 +171,28 @@ class RefundIntake(Batching[AskedRefund, OpenedRefund | Refusal]):
 class _Till:
     """A payment, locked, and what has been given back of it."""
 
-    payment: Payment
-    shop: str
-    paid: Share | None
+    payment: RefundedPayment
     given_back: Share
 
 
 async def _lock_tills(connection: Connection, payments: Sequence[str]) -> dict[str, _Till]:
     """The payments by Shopify's ids; those that nobody knows are missing."""
-    tills: dict[str, _Till] = {}
-    for row in await connection.fetch(_LOCK, payments):
-        payment = Payment.from_row(row["payment"])
-        # Money that vanished is not there to be given back.
-        has_money = row["paid_usdc"] is not None and payment.exception is not PaymentException.vanished
-        paid = Share(payment.amount, row["paid_usdc"]) if has_money else None
-        tills[payment.shopify_id] = _Till(payment, row["shop"], paid, Share(Decimal(0), 0))
-    by_id = {till.payment.id: till for till in tills.values()}
+    tills = [_Till(RefundedPayment.of(row), Share(Decimal(0), 0)) for row in await connection.fetch(_LOCK, payments)]
+    by_id = {till.payment.id: till for till in tills}
     for row in await connection.fetch(_GIVEN, list(by_id)):
         by_id[row["payment_id"]].given_back = Share(row["amount"], row["usdc"])
-    return tills
+    return {till.payment.shopify_id: till for till in tills}
 
 
 async def _find_known(connection: Connection, ids: Sequence[str]) -> dict[str, OpenedRefund]:
     rows = await connection.fetch(_KNOWN, ids)
-    found = [
-        OpenedRefund(Refund.from_row(row["refund"]), Payment.from_row(row["payment"]), row["shop"], created=False)
-        for row in rows
-    ]
-    return {opened.refund.shopify_id: opened for opened in found}
+    known = [OpenedRefund(Refund.from_row(row["refund"]), RefundedPayment.of(row), created=False) for row in rows]
+    return {opened.refund.shopify_id: opened for opened in known}
 
 
 def _check(asked: AskedRefund, till: _Till | None) -> Refusal | None:
     session = asked.session
-    if till is None or till.shop != asked.shop:
+    if till is None or till.payment.shop != asked.shop:
         # Another shop's payment is named in the event, and nowhere else.
         unknown = refusals.RefundPaymentUnknown(payment=session.payment_id)
         return Refusal(unknown, till.payment.id if till else None)
@@ -179,7 +200,7 @@ def _check(asked: AskedRefund, till: _Till | None) -> Refusal | None:
         return Refusal(refusals.RefundTestDiffers(), till.payment.id)
     if session.currency != till.payment.currency:
         return Refusal(refusals.RefundCurrencyDiffers(currency=till.payment.currency), till.payment.id)
-    if till.paid is None:
+    if till.payment.paid is None:
         return Refusal(refusals.PaymentNotPaid(), till.payment.id)
     if till.payment.paid_wallet == NOBODY:
         return Refusal(refusals.PayeeErased(), till.payment.id)
@@ -188,15 +209,15 @@ def _check(asked: AskedRefund, till: _Till | None) -> Refusal | None:
 
 def _make_refund(asked: AskedRefund, till: _Till) -> Refund:
     """Allots, and remembers in the till what was allotted."""
-    session, payment = asked.session, till.payment
-    assert till.paid is not None
+    session, payment, paid = asked.session, till.payment, till.payment.paid
+    assert paid is not None
     assert payment.paid_wallet is not None
-    usdc = allot(till.paid, till.given_back, session.amount)
+    usdc = allot(paid, till.given_back, session.amount)
     message = None
     if usdc:
         till.given_back = Share(till.given_back.amount + session.amount, till.given_back.usdc + usdc)
     elif usdc is None:
-        left = format_amount(till.paid.amount - till.given_back.amount, payment.currency)
+        left = format_amount(paid.amount - till.given_back.amount, payment.currency)
         message = f"This refund is larger than what is left of the payment, {left}."
     else:
         message = "This amount is less than the smallest unit of USDC, so there is nothing to send."
