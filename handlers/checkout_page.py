@@ -20,7 +20,7 @@ from app.logs import bind_contextvars, get_logger
 from app.payments.expiry import renew
 from app.payments.feed import PaymentFeed
 from app.payments.relay import send_signed
-from app.payments.view import OPENED_MEANWHILE, PAYABLE, PaymentView, Stage, quote_for_page, view_payment
+from app.payments.view import OPENED_MEANWHILE, PAYABLE, PaymentView, Stage, quote_for_page
 from app.payments.wording import amount_of, find_reader, reader_of, word_view
 from app.records import Cluster
 from app.system import System
@@ -55,7 +55,7 @@ async def show_page(request: Request) -> Response:
     """GET /pay/{id}."""
     system, payment_id = system_of(request), request.path_params["payment_id"]
     bind_contextvars(payment_id=payment_id)
-    view = await _view(system, payment_id)
+    view = await _view(request, payment_id)
     if view.redirect_url:
         # 303, not 301: browsers would keep that for ever.
         return RedirectResponse(view.redirect_url, 303, headers=NO_STORE)
@@ -80,14 +80,14 @@ async def show_page(request: Request) -> Response:
 async def show_status(request: Request) -> Response:
     """GET /pay/{id}/status: the same as the stream, once."""
     system = system_of(request)
-    view = await _view(system, request.path_params["payment_id"])
+    view = await _view(request, request.path_params["payment_id"])
     return Json(_told(system, view, _reader(request, view)), headers=NO_STORE)
 
 
 async def stream_status(request: Request) -> Response:
     """GET /pay/{id}/events: server-sent events named `status`, one at once and one after each change."""
     system, payment_id = system_of(request), request.path_params["payment_id"]
-    view = await _view(system, payment_id)
+    view = await _view(request, payment_id)
     if request.app.state.streams >= system.settings.page_streams_max:
         raise HTTPException(503, "Too many live pages; please poll.")
     stream = _stream(request, system, payment_id, _reader(request, view))
@@ -107,7 +107,7 @@ async def _stream(request: Request, system: System, payment_id: str, reader: Rea
             sent: PaymentView | None = None
             while not stop.is_set() and time.monotonic() < ends:
                 changed.clear()
-                view = await _view(system, payment_id)
+                view = await _view(request, payment_id)
                 yield _event(system, view, reader) if view != sent else _PING
                 sent = view
                 if view.ended and view.stage is not Stage.review:
@@ -127,8 +127,9 @@ async def _wait_any(*events: asyncio.Event, seconds: float) -> None:
             task.cancel()
 
 
-async def _view(system: System, payment_id: str) -> PaymentView:
-    view = await view_payment(system, payment_id)
+async def _view(request: Request, payment_id: str) -> PaymentView:
+    system, board = system_of(request), request.app.state.view_board
+    view: PaymentView = await board.read(payment_id)
     if view.stage is not Stage.unpriced:
         return view
     try:
@@ -136,7 +137,8 @@ async def _view(system: System, payment_id: str) -> PaymentView:
     except SettleError as error:
         get_logger().info("page_without_price", reason=error.reason)
         return view
-    return await view_payment(system, payment_id)
+    priced: PaymentView = await board.read(payment_id)
+    return priced
 
 
 def _reader(request: Request, view: PaymentView) -> Reader:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.health import Gauges
 from app.payments.feed import PaymentFeed
+from app.payments.view_board import ViewBoard
 from app.portal.sessions import SignedOut
 from app.settings import Settings
 from app.system import System
@@ -92,5 +93,6 @@ def make_public_door(system: System, feed: PaymentFeed, stop: asyncio.Event) -> 
     door.state.feed = feed
     door.state.stop = stop
     door.state.streams = 0
+    door.state.view_board = ViewBoard(system)
     door.state.gauges = Gauges()
     return door

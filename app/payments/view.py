@@ -12,7 +12,7 @@ from app.payments.attempts import Refusal, is_open_in_wallet, last_refusal
 from app.payments.issuing import read_case
 from app.payments.refusals import PaymentNotFound
 from app.prices.board import PAR
-from app.records import Cluster, Merchant, MerchantStatus, Payment, PaymentException, PaymentGroup, PaymentStatus, Row
+from app.records import Cluster, Payment, PaymentException, PaymentStatus, Row
 from app.system import System
 
 S = PaymentStatus
@@ -126,8 +126,11 @@ class _Known:
     """A payment with all that its view depends on."""
 
     payment: Payment
-    group: PaymentGroup
-    merchant: Merchant
+    winner_id: str | None
+    shop: str
+    is_open_shop: bool
+    shop_language: str | None
+    support_url: str | None
     issued_at: datetime | None
     is_live: bool
     is_landed: bool
@@ -135,9 +138,10 @@ class _Known:
     logo: str | None
 
 
-# One statement, because every open page asks it after each change.
+# One statement, because every open page asks it after each change, and only what is needed of group and merchant.
 _READ = """
-SELECT p AS payment, g AS payment_group, m AS merchant, i.issued_at, i.is_live, i.is_landed,
+SELECT p.*, g.winner_id, m.display_name, m.status = 'active' AND m.token_sealed IS NOT NULL AS is_open_shop,
+    m.language, m.support_url, i.issued_at, i.is_live, i.is_landed,
     (SELECT w.redirect_url FROM payments w WHERE w.id = g.winner_id AND w.id <> p.id) AS winner_url,
     (SELECT l.digest FROM merchant_logos l WHERE l.merchant_id = m.id) AS logo
 FROM payments p JOIN payment_groups g ON g.id = p.group_id JOIN merchants m ON m.id = p.merchant_id,
@@ -176,9 +180,12 @@ async def quote_for_page(system: System, payment_id: str) -> None:
 
 def _read(row: Row) -> _Known:
     return _Known(
-        payment=Payment.from_row(row["payment"]),
-        group=PaymentGroup.from_row(row["payment_group"]),
-        merchant=Merchant.from_row(row["merchant"]),
+        payment=Payment.from_row(row),
+        winner_id=row["winner_id"],
+        shop=row["display_name"],
+        is_open_shop=row["is_open_shop"],
+        shop_language=row["language"],
+        support_url=row["support_url"],
         issued_at=row["issued_at"],
         is_live=row["is_live"],
         is_landed=row["is_landed"],
@@ -197,7 +204,7 @@ def _view(known: _Known, now: datetime) -> PaymentView:
     return PaymentView(
         stage=stage,
         ended=stage in ENDS and not _may_change(known, stage),
-        shop=known.merchant.display_name,
+        shop=known.shop,
         amount=payment.amount,
         currency=payment.currency,
         usdc=payment.usdc if is_priced else None,
@@ -209,8 +216,8 @@ def _view(known: _Known, now: datetime) -> PaymentView:
         status=payment.status,
         refusal=last_refusal(payment, known.issued_at, now) if stage in PAYABLE else None,
         customer_locale=payment.locale,
-        shop_language=known.merchant.language,
-        support_url=known.merchant.support_url,
+        shop_language=known.shop_language,
+        support_url=known.support_url,
         logo=known.logo,
     )
 
@@ -261,11 +268,11 @@ def _open_stage(known: _Known, now: datetime) -> Stage:
     if issued is Stage.received:
         return issued
     # Of an order that is done with, or cannot be paid any more, the reason is told, not that time is over.
-    if known.group.winner_id not in (None, known.payment.id):
+    if known.winner_id not in (None, known.payment.id):
         return Stage.already_paid
     if issued is not None:
         return issued
-    if known.merchant.status is not MerchantStatus.active or known.merchant.token_sealed is None:
+    if not known.is_open_shop:
         return Stage.closed
     if not _is_open(known.payment, now):
         return Stage.expired

@@ -9,6 +9,8 @@ from tests.bench.building import measure_building
 from tests.bench.chain import measure_chain
 from tests.bench.door import measure_door
 from tests.bench.figures import Figure, render
+from tests.bench.first_view import measure_first_view
+from tests.bench.pages import measure_pages
 from tests.bench.portal import measure_portal
 from tests.bench.refund import measure_refund
 from tests.bench.request import measure_request
@@ -20,6 +22,8 @@ MEASUREMENTS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "building": measure_building,
     "chain": measure_chain,
     "door": measure_door,
+    "first-view": measure_first_view,
+    "pages": measure_pages,
     "portal": measure_portal,
     "refund": measure_refund,
     "request": measure_request,
