@@ -12,6 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from scripts.checkout_screenshots import walk_checkout
 from scripts.portal_screenshots import Shop, walk_portal
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +31,7 @@ def main(chromium: str) -> None:
             browser = playwright.chromium.launch(executable_path=chromium)
             for width, height in SIZES:
                 _walk(browser.new_page(viewport={"width": width, "height": height}), width)
+            walk_checkout(browser, WORLD, PICTURES, SIZES)
             shop = Shop(WORLD)
             shop.live_a_fortnight()
             for width, height in SIZES:
