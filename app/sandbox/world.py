@@ -185,6 +185,8 @@ class World:
             "SETTLE_PERSONA_URL": f"{self.url}/persona",
             "SETTLE_PERSONA_API_KEY": API_KEY,
             "SETTLE_PERSONA_TEMPLATE": TEMPLATE,
+            "SETTLE_EXPLORER_URL": f"{self.url}/sandbox/explorer/{{kind}}/{{id}}",
+            "SETTLE_TEST_EXPLORER_URL": f"{self.url}/sandbox/explorer-test/{{kind}}/{{id}}",
             "SETTLE_CLOCK_FILE": str(self.clock.path),
             "SETTLE_SANDBOX_URL": self.url,
             "SETTLE_SEED_MERCHANT": encode_json(seed),

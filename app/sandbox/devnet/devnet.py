@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from app.sandbox.clock import VirtualClock
 from app.sandbox.devnet.cluster import Cluster
+from app.sandbox.devnet.explorer import Explorer
 from app.sandbox.devnet.faucet import Faucet
 from app.sandbox.devnet.node import NODE_FAULTS, Node
 from app.sandbox.devnet.rpc import HttpDoor
@@ -71,7 +72,9 @@ class Devnet:
         self.cluster.pick_vanishing = Vanishing(faults, self.target, finality_slots // 2).pick
         self.faucet = Faucet(self.cluster)
         self._doors = [NodeDoors(self._node(self.target), f"/sandbox/{self.target}")]
-        self.routes = self._doors[0].routes
+        # It asks a node of its own: people look while nodes are at fault.
+        explorer = Explorer(self._node(None), f"/sandbox/explorer{'' if name == 'live' else f'-{name}'}")
+        self.routes = [*self._doors[0].routes, *explorer.routes]
         clock.listeners.append(self.advance)
 
     def _node(self, target: str | None) -> Node:

@@ -57,7 +57,10 @@ def check_page(answer: httpx.Response) -> None:
     for source in re.findall(r"(?:src|action)=\"([^\"]*)\"", html):
         assert source.startswith("/"), source
     for link in re.findall(r"href=\"([^\"]*)\"", html):
-        assert link.startswith(("/", "#", "solana:", "https://explorer.solana.com/")), link
+        # The sandbox has an explorer of its own.
+        assert re.match(
+            r"[/#]|solana:|https://explorer\.solana\.com/|http://127\.0\.0\.1:\d+/sandbox/explorer", link
+        ), link
     assert "<title>" in html
     assert 'lang="en"' in html
 

@@ -1,4 +1,4 @@
-"""A system whose outside world is nowhere, on a database of its own: what the portal reads is all in there."""
+"""What the portal reads: rows in a database whose outside world is nowhere, or those that the whole system made."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest_asyncio
 
 from app.database import Connection
+from app.records import Merchant
 from app.system import System
+from tests.box import Box, open_box
 from tests.house import make_settings
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -24,3 +26,17 @@ async def system(database_url: str, tmp_path: Path) -> AsyncIterator[System]:
 async def connection(system: System) -> AsyncIterator[Connection]:
     async with system.database.acquire() as connection:
         yield connection
+
+
+@pytest_asyncio.fixture
+async def box(database_url: str, tmp_path: Path) -> AsyncIterator[Box]:
+    """The whole system; after each test the coherence checker must find nothing."""
+    async with open_box(database_url, tmp_path) as opened:
+        yield opened
+        assert await opened.violations() == []
+
+
+async def merchant_of(box: Box) -> Merchant:
+    """The sandbox's merchant, as it is now."""
+    [row] = await box.house.rows("SELECT * FROM merchants")
+    return Merchant.from_row(row)

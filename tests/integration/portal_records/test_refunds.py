@@ -1,12 +1,9 @@
 """The portal's refunds: what waits comes first, each with its whole story, and trouble is dealt with by a person."""
 
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from app.portal import actions
 from app.portal.attention import count_attention, read_attention
@@ -17,20 +14,9 @@ from app.portal.refunds import list_refunds, list_refunds_of, read_refund
 from app.portal.words import REFUND_EXCEPTIONS, REFUND_STATUSES, describe_refund
 from app.records import Merchant, RefundException, RefundStatus
 from app.refunds import lifecycle
-from tests.box import Box, open_box
+from tests.box import Box
 from tests.integration.portal.test_pages import HTML, check_page
-
-
-@pytest_asyncio.fixture
-async def box(database_url: str, tmp_path: Path) -> AsyncIterator[Box]:
-    async with open_box(database_url, tmp_path) as opened:
-        yield opened
-        assert await opened.violations() == []
-
-
-async def merchant_of(box: Box) -> Merchant:
-    [row] = await box.house.rows("SELECT * FROM merchants")
-    return Merchant.from_row(row)
+from tests.integration.portal_records.conftest import merchant_of
 
 
 async def pay_back(box: Box, refund: dict[str, Any]) -> str:

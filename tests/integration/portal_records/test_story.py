@@ -2,11 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from html import unescape
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from solders.account import Account
 from solders.pubkey import Pubkey
 
@@ -18,25 +17,14 @@ from app.portal.finder import find_payment
 from app.portal.history import NotInShop, read_history
 from app.portal.payout import refresh_payout
 from app.portal.words import EXCEPTIONS, STATUSES, STUCK, describe
-from app.records import Cluster, Fate, Merchant, PaymentException, PaymentStatus
+from app.records import Cluster, Fate, PaymentException, PaymentStatus
 from chain.addresses import token_account
 from chain.programs import TOKEN_ACCOUNT_FROZEN, TOKEN_ACCOUNT_STATE_OFFSET
-from tests.box import Box, open_box
+from tests.box import Box
+from tests.integration.portal_records.conftest import merchant_of
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest_asyncio.fixture
-async def box(database_url: str, tmp_path: Path) -> AsyncIterator[Box]:
-    async with open_box(database_url, tmp_path) as opened:
-        yield opened
-        assert await opened.violations() == []
-
-
-async def merchant_of(box: Box) -> Merchant:
-    [row] = await box.house.rows("SELECT * FROM merchants")
-    return Merchant.from_row(row)
 
 
 def test_every_status_and_exception_has_words() -> None:
@@ -87,6 +75,18 @@ async def test_a_story_has_every_event_transaction_call_and_the_tries_to_come(bo
     assert moments == sorted(moments)
     paid = next(event.at for event in story.events if event.to_status == "paid")
     assert story.line.paid_at == paid
+
+
+async def test_links_to_the_explorer_show_what_is_on_the_sandboxs_chain(box: Box) -> None:
+    checkout = await box.paid("12.34")
+    async with box.house.portal() as client:
+        page = await client.get(f"/portal/payments/{checkout['payment']}", headers={"Accept": "text/html"})
+    links = {unescape(link) for link in re.findall(r'href="(http[^"]+/sandbox/explorer/[^"]+)"', page.text)}
+    pages = {link.rsplit("/", 2)[1]: (await box.outside.get(link)).text for link in links}
+    assert "transferChecked" in pages["tx"]
+    assert "USDC accounts" in pages["address"]
+    evil = (await box.outside.get("/sandbox/explorer/tx/%3Cscript%3E")).text
+    assert "<script>" not in evil
 
 
 async def paid_but_unconfirmed(box: Box) -> str:
