@@ -174,13 +174,17 @@ async def _offer_transaction(
         raise refusals.ChainUnavailable from error
     limit = system.settings.compute_unit_limit + (OPENING_COMPUTE_UNITS if opens_account else 0)
     plan = plan_of(transfer, case.terms, case.group, snapshot, limit, opens_account=opens_account)
-    signed = await _sign(plan, fee_payer)
     cost = Cost(
         fee=transaction_fee(SIGNATURES, plan.compute_unit_limit, plan.compute_unit_price), rent=plan.rent_lamports
     )
     balance = purse.lamports if purse else 0
     if fee_payer is parts.fee_payer:
         parts.purse.lamports, parts.purse.last_fee = balance, cost.fee
+    elif may_pin and balance - cost.fee - cost.rent < system.settings.fee_payer_minimum_lamports:
+        # A key of the past that has no SOL left: the order moves to today's.
+        await pinning.pin_anew(system, parts, _pinned(request, case), pinning.Cause.fee_payer)
+        return await _offer_transaction(system, request, account, network_address, may_pin=False)
+    signed = await _sign(plan, fee_payer)
     secret = bytes.fromhex(system.settings.derivation_secret)
     ask = Ask(
         terms=case.terms,

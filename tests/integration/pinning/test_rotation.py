@@ -193,3 +193,23 @@ async def test_an_address_left_under_one_key_is_emptied_after_the_order_was_paid
         assert await scene.lamports(occupied) == 0
         assert await scene.value("SELECT reclaimed_at FROM payment_groups") is not None
         assert await scene.value("SELECT sum(lamports) FROM reclaimed_accounts") == 2 * RENT
+
+
+@pytest.mark.rule("B29")
+async def test_an_order_whose_former_key_has_no_sol_left_moves_to_todays_once_nothing_may_land(
+    scene: Scene, tmp_path: Path
+) -> None:
+    untouched, asked = await scene.box.checkout(), await scene.box.checkout()
+    await scene.fetch(asked)
+    rotation = await new_key(scene, tmp_path)
+    # As if the operator had moved its SOL away: more is to be kept than it has.
+    poor = rotation | {"fee_payer_minimum_lamports": 11 * SOL}
+    async with scene.restarted(**poor) as later:
+        await scene.devnet.airdrop(address(later), 20 * SOL)
+        scene.devnet.advance_slots(1)
+        assert (await later.send(*await later.offer(untouched))).status_code == 200
+        with pytest.raises(PaymentInPreparation):
+            await later.offer(asked)
+        await later.die()
+        assert (await later.send(*await later.offer(asked))).status_code == 200
+        assert (await payers(scene))[1:] == [address(later)] * 2
