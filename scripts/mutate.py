@@ -49,6 +49,8 @@ STAGES = (
             "tests/integration/chain/test_payment_lands.py",
             "tests/integration/chain/test_mutants_of_the_transfer.py",
             "tests/integration/chain/test_mutants_of_the_instructions.py",
+            "tests/integration/chain/test_mutants_of_the_opening.py",
+            "tests/integration/chain/test_refund_lands.py",
             "tests/integration/chain/test_mutants_around_the_payment.py",
             "tests/integration/chain/test_mutants_in_token_2022.py",
         ),

@@ -247,6 +247,7 @@ async def _store(
         await connection.execute(request.lock, case.group.id, case.terms.id)
         standing = await request.read(system, connection, ask.wallet)
         _check_open(system, request, standing)
+        _check_wallet(system, request, standing, Pubkey.from_string(ask.wallet))
         request.check_same(system, case, standing.case)
         earlier = _still_good(system, standing, ask.wallet, snapshot)
         if earlier is not None:
