@@ -130,6 +130,13 @@ _QUERIES: tuple[tuple[str, str], ...] = (
     ),
     (
         "I4",
+        """SELECT u.signature AS record, 'it is in our books, and listed as unknown to them' AS problem
+        FROM unknown_signatures u WHERE u.status IN ('open', 'foreign')
+        AND (EXISTS (SELECT FROM issued_transactions i WHERE i.signature = u.signature)
+            OR EXISTS (SELECT FROM reclaims r WHERE r.signature = u.signature))""",
+    ),
+    (
+        "I4",
         """SELECT p.paid_signature AS record, 'it paid a payment and a refund' AS problem
         FROM payments p JOIN refunds r ON r.paid_signature = p.paid_signature""",
     ),

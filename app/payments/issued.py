@@ -6,7 +6,7 @@ from app import events, metrics
 from app.database import Connection
 from app.payments.lifecycle import notify_page
 from app.payments.quotas import Ask
-from app.records import Fate, IssuedTransaction, RecordKind
+from app.records import Cluster, Fate, IssuedTransaction, RecordKind
 from app.transactions.purpose import record_of
 from chain.node import Blockhash
 from chain.payment_transaction import SignedTransaction
@@ -119,3 +119,15 @@ async def set_fate(
         error=error,
     )
     return True
+
+
+async def open_fee_payers(connection: Connection, cluster: Cluster) -> set[str]:
+    """Whoever pays for transactions of the cluster that may still land or vanish: perhaps several fee payers."""
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT i.fee_payer FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
+        WHERE NOT i.final AND g.cluster = $1
+        """,
+        cluster,
+    )
+    return {row["fee_payer"] for row in rows}

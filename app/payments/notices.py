@@ -9,6 +9,7 @@ from app import metrics
 from app.clusters import ClusterParts
 from app.logs import get_logger
 from app.payments.hints import take_hint
+from app.payments.issued import open_fee_payers
 from app.records import Cluster, WatchKind
 from app.settings import Settings
 from app.system import System
@@ -16,11 +17,6 @@ from chain.errors import NodeError
 from chain.programs import MAX_STATUSES_PER_CALL
 from chain.subscription import LogsListener, follow_logs, websocket_url
 
-# Today's fee payer is in the settings; others may still have something open.
-_FEE_PAYERS = """
-SELECT DISTINCT i.fee_payer FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
-WHERE NOT i.final AND g.cluster = $1
-"""
 _LIVE = """
 SELECT i.id, i.signature FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
 WHERE i.fate = 'live' AND g.cluster = $1 AND i.id > $2 ORDER BY i.id LIMIT $3
@@ -90,7 +86,7 @@ class Notices:
     async def _find_addresses(self) -> Sequence[Pubkey]:
         found = {str(self._parts.fee_payer.address)}
         async with self._system.database.operational("find_fee_payers"), self._system.database.acquire() as connection:
-            found |= {row["fee_payer"] for row in await connection.fetch(_FEE_PAYERS, self._parts.cluster)}
+            found |= await open_fee_payers(connection, self._parts.cluster)
         return [Pubkey.from_string(address) for address in sorted(found)]
 
     async def _open(self) -> None:

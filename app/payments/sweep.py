@@ -14,6 +14,7 @@ from app.clusters import ClusterParts
 from app.logs import get_logger
 from app.pauses import pause
 from app.payments.hints import take_hint
+from app.payments.issued import open_fee_payers
 from app.payments.unknown import keep_unknown, read_unknown
 from app.records import Sweep, WatchKind
 from app.system import System
@@ -28,11 +29,6 @@ OVERLAP_SLOTS = 150
 # How often it is read while issuing is paused, since the pause ends with it.
 PAUSED_INTERVAL_SECONDS = 5
 
-# The settings name today's fee payers and those of yesterday that are at hand; open orders may have others still.
-_FEE_PAYERS = """
-SELECT DISTINCT i.fee_payer FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
-WHERE NOT i.final AND g.cluster = $1
-"""
 # Where nothing was ever read: what is open can not have landed before its blockhash.
 _OLDEST = """
 SELECT min(i.blockhash_slot) FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
@@ -77,9 +73,10 @@ class Sweeper:
         async with self._system.database.acquire() as connection:
             await restores.note_height(connection, self._parts.cluster, confirmed.block_height)
             is_paused = await restores.is_paused(connection, self._parts.cluster)
-            rows = await connection.fetch(_FEE_PAYERS, self._parts.cluster)
+            # The settings name today's fee payers and those of yesterday that are at hand; open orders may have others.
+            opened = await open_fee_payers(connection, self._parts.cluster)
         finalized = await member.epoch_info("finalized")
-        addresses = self._parts.fee_payers.addresses | {Pubkey.from_string(row["fee_payer"]) for row in rows}
+        addresses = self._parts.fee_payers.addresses | set(map(Pubkey.from_string, opened))
         for address in sorted(addresses, key=str):
             await self._walk(member, address, finalized, is_paused=is_paused)
         if await read_unknown(self._system, self._parts):

@@ -128,7 +128,9 @@ async def _measure_polling(count: int) -> list[Figure]:
         ours, alone, calls = [], [], []
         for _ in range(ROUNDS):
             alone.append(await _seconds(ask_alone))
-            await box.house.rows("UPDATE issued_transactions SET poll_at = $1", system.clock.now())
+            await box.house.rows(
+                "UPDATE issued_transactions SET poll_at = $1 WHERE signature = ANY($2)", system.clock.now(), signatures
+            )
             before = rpc_calls()
             ours.append(await _seconds(watcher.poll))
             calls.append((rpc_calls() - before).total())
