@@ -187,6 +187,10 @@ class Database:
         """Wait for the borrowed connections, then close all."""
         await self._pool.close()
 
+    async def renew(self) -> None:
+        """Use no connection again that is open now: after a rest, the other end may have closed it without a word."""
+        await self._pool.expire_connections()
+
     async def __aenter__(self) -> Self:
         return self
 

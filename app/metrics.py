@@ -50,6 +50,7 @@ declined_sessions_total = Counter(
 payments_pended_total = Counter(
     "settle_payments_pended_total", "Payments of which Shopify was told that finality is far."
 )
+rings_total = Counter("settle_rings_total", "Rings of the doorbell by outcome (AWS only).", ["outcome"])
 jobs_total = Counter("settle_jobs_total", "Tries of jobs by outcome.", ["kind", "outcome"])
 operational_errors_total = Counter("settle_operational_errors_total", "Expected trouble: counted, not paged.", ["kind"])
 quota_refusals_total = Counter("settle_quota_refusals_total", "Transactions refused by a limit or budget.", ["limit"])

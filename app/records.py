@@ -1446,6 +1446,7 @@ class Job(Record, frozen=True):
         "last_error": "text",
         "created_at": "timestamp(6) with time zone NOT NULL",
         "updated_at": "timestamp(6) with time zone NOT NULL",
+        "rung_at": "timestamp(6) with time zone",
     }
     COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
 
@@ -1462,6 +1463,8 @@ class Job(Record, frozen=True):
     last_error: str | None
     created_at: datetime
     updated_at: datetime
+    # When the doorbell was rung for it (AWS only).
+    rung_at: datetime | None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -1478,6 +1481,7 @@ class Job(Record, frozen=True):
             row["last_error"],
             row["created_at"],
             row["updated_at"],
+            row["rung_at"],
         )
 
 

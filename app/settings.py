@@ -372,6 +372,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int, _meta("How long a job is one worker's alone; longer than a call may take.", ge=30)
     ] = 60
 
+    # AWS only
+    aws_queue_url: Annotated[str, _meta("SQS queue that is rung when a job is due.")] = ""
+    aws_secret_id: Annotated[str, _meta("Secret in AWS Secrets Manager: JSON of more SETTLE_ variables.")] = ""
+
     # Seen
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _meta("Least severe log line.")] = "info"
     worker_metrics_port: Annotated[

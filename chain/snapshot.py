@@ -78,6 +78,13 @@ class SnapshotCache:
             self._fetching.add_done_callback(self._fetched)
         return await asyncio.shield(self._fetching)
 
+    def forget(self) -> None:
+        """Use nothing that was fetched before: for where no background keeps it fresh, and the process may stand still.
+
+        Rent and priority fee, which change seldom, stay for their time.
+        """
+        self._snapshot = None
+
     async def run(self, stop: asyncio.Event) -> None:
         """Refresh until `stop` is set. A node that fails is asked again at the next turn, or when it says."""
         while not stop.is_set():

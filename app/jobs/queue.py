@@ -26,6 +26,12 @@ WHERE id IN (
 ) RETURNING *
 """
 
+_CLAIM_ONE = """
+UPDATE jobs SET status = 'running', attempts = attempts + 1, lease_holder = $1, lease_until = $2, due_at = $2,
+    updated_at = $3
+WHERE id = $4 AND status IN ('waiting', 'running') AND due_at <= $3 RETURNING *
+"""
+
 _CLOSE = """
 UPDATE jobs SET status = $3, due_at = $4, last_error = $5, lease_holder = NULL, lease_until = NULL, updated_at = $6,
     attempts = attempts - $7
@@ -50,6 +56,12 @@ async def enqueue(
 async def claim(connection: Connection, holder: str, *, at: datetime, lease: timedelta, limit: int) -> list[Job]:
     """Lease the jobs that are due, oldest first."""
     return [Job.from_row(row) for row in await connection.fetch(_CLAIM, holder, at + lease, at, limit)]
+
+
+async def claim_one(connection: Connection, holder: str, job_id: int, *, at: datetime, lease: timedelta) -> Job | None:
+    """Lease this job, if it is due; None when there is nothing to do about it now."""
+    row = await connection.fetchrow(_CLAIM_ONE, holder, at + lease, at, job_id)
+    return None if row is None else Job.from_row(row)
 
 
 async def finish(connection: Connection, job: Job, *, at: datetime) -> bool:

@@ -1,6 +1,8 @@
 """The worker: takes due jobs and runs them, many at a time, each under its lease."""
 
 import asyncio
+import math
+import time
 from datetime import timedelta
 
 import sentry_sdk
@@ -36,13 +38,26 @@ class Worker:
             if self._running:
                 await asyncio.wait(self._running)
 
-    async def drain(self) -> int:
-        """Run everything that is due now, and what follows from it, to the end. Returns how many tries were made."""
-        tries = 0
-        while taken := await self._take():
+    async def drain(self, seconds: float = math.inf) -> int:
+        """Run everything that is due now, and what follows from it, to the end. Returns how many tries were made.
+
+        After so many seconds nothing more is begun.
+        """
+        tries, ends = 0, time.monotonic() + seconds
+        while time.monotonic() < ends and (taken := await self._take()):
             tries += taken
             await asyncio.wait(self._running)
         return tries
+
+    async def attempt(self, job_id: int) -> bool:
+        """Try this one job, if it is due. False: there was nothing to do about it now."""
+        async with self._system.database.acquire() as connection:
+            at, lease = self._system.clock.now(), timedelta(seconds=self._system.settings.job_lease_seconds)
+            job = await queue.claim_one(connection, self._holder, job_id, at=at, lease=lease)
+        if job is None:
+            return False
+        await self._run(job)
+        return True
 
     async def _take(self) -> int:
         """Start as many due jobs as there are free places; returns how many, 0 when there is nothing to do now."""

@@ -72,6 +72,19 @@ async def store_issued(
     return True
 
 
+_ANY_OPEN = """
+SELECT EXISTS (SELECT FROM issued_transactions WHERE NOT final)
+    OR EXISTS (SELECT FROM payments WHERE status = 'pending' AND updated_at > $1)
+"""
+
+
+async def is_any_open(connection: Connection, *, since: datetime) -> bool:
+    """Whether there is something to watch: a transaction that is not final, or a payment that changed after `since` and
+    may be issued one at any moment."""
+    found: bool = await connection.fetchval(_ANY_OPEN, since)
+    return found
+
+
 async def has_open_transactions(connection: Connection, record_id: str) -> bool:
     """Whether anything handed out for the payment or refund may still land, or landed and may still vanish."""
     found: bool = await connection.fetchval(_HAS_OPEN, record_id)

@@ -1,0 +1,191 @@
+"""The doorbell: whatever becomes of the rings, every job is done, and once."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import pytest_asyncio
+
+from app.arrivals import Arrival, receive
+from app.coherence import check_records
+from app.jobs import queue
+from app.jobs.doorbell import AHEAD_MAX, Doorbell
+from app.records import InboxSource, JobKind, RecordKind
+from app.settings import Settings
+from app.system import System
+from handlers.aws.jobs import answer_rings
+from handlers.aws.schedules import do_due_jobs
+from tests.conftest import Scale
+from tests.integration.aws.conftest import Lambda, make_lambda
+
+
+@pytest_asyncio.fixture
+async def system(settings: Settings) -> AsyncIterator[System]:
+    opened = await System.open(settings)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+@pytest_asyncio.fixture
+async def function(settings: Settings) -> AsyncIterator[Lambda]:
+    made = make_lambda(settings)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+class LossyPostman:
+    """SQS's client, which loses some messages on the way and delivers some twice."""
+
+    def __init__(self, client: Any, source: random.Random, *, lost: float, doubled: float) -> None:
+        self._client = client
+        self._source = source
+        self._lost = lost
+        self._doubled = doubled
+        self.fates: Counter[str] = Counter()
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Any:  # noqa: N803  # AWS names them so
+        kept = []
+        for entry in Entries:
+            chance = self._source.random()
+            copies = 0 if chance < self._lost else 2 if chance < self._lost + self._doubled else 1
+            self.fates[("lost", "sent", "doubled")[copies]] += 1
+            kept += [{**entry, "Id": f"{entry['Id']}-{copy}"} for copy in range(copies)]
+        self._source.shuffle(kept)
+        for start in range(0, len(kept), 10):
+            self._client.send_message_batch(QueueUrl=QueueUrl, Entries=kept[start : start + 10])
+        return {"Successful": []}
+
+
+async def store_events(system: System, count: int) -> None:
+    """Events with their jobs, as Shopify's webhooks make them; nobody listens to these."""
+    arrivals = [Arrival(f"event-{number}", "orders/create", b"{}", shop="a.myshopify.com") for number in range(count)]
+    async with system.database.transaction() as connection:
+        await receive(connection, InboxSource.shopify, arrivals, at=system.clock.now())
+
+
+async def rows(system: System, query: str, *arguments: Any) -> list[Any]:
+    async with system.database.acquire() as connection:
+        return await connection.fetch(query, *arguments)
+
+
+async def deliver(function: Lambda, queue_url: str) -> int:
+    """Be Lambda's poller: call the function with batches until the queue is empty; returns how many messages."""
+    client, count = boto3.client("sqs"), 0
+    while True:
+        answer = await asyncio.to_thread(client.receive_message, QueueUrl=queue_url, MaxNumberOfMessages=10)
+        messages = answer.get("Messages", [])
+        if not messages:
+            return count
+        count += len(messages)
+        event = {"Records": [{"messageId": each["MessageId"], "body": each["Body"]} for each in messages]}
+        failed = await function.invoke(answer_rings, function.container, event)
+        assert failed == {"batchItemFailures": []}
+        handles = [{"Id": str(number), "ReceiptHandle": each["ReceiptHandle"]} for number, each in enumerate(messages)]
+        await asyncio.to_thread(client.delete_message_batch, QueueUrl=queue_url, Entries=handles)
+
+
+async def test_with_rings_lost_doubled_and_shuffled_every_job_is_done_once(
+    system: System, function: Lambda, aws: str, scale: Scale
+) -> None:
+    count = scale.pick(ci=100, soak=10_000)
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    await store_events(system, count)
+    postman = LossyPostman(boto3.client("sqs"), random.Random(seed), lost=0.3, doubled=0.3)
+    rung = 0
+    while more := await Doorbell(system, postman, aws).ring():
+        rung += more
+    assert rung == count
+    delivered = await deliver(function, aws)
+    assert delivered == postman.fates["sent"] + 2 * postman.fates["doubled"]
+    [left] = await rows(system, "SELECT count(*) FROM jobs WHERE status <> 'done'")
+    assert left["count"] == postman.fates["lost"]
+    # What nobody rang for is found by the schedule.
+    assert await function.run(lambda s, bell: do_due_jobs(s, bell, 120)) == postman.fates["lost"]
+    assert [tuple(row) for row in await rows(system, "SELECT status, attempts, count(*) FROM jobs GROUP BY 1, 2")] == [
+        ("done", 1, count)
+    ]
+    assert await rows(system, "SELECT FROM inbox_events WHERE processed_at IS NULL") == []
+    assert [violation async for violation in check_records(system)] == []
+
+
+async def test_a_process_that_dies_between_commit_and_ring_loses_only_time(system: System, function: Lambda) -> None:
+    await store_events(system, 3)
+    assert await function.run(lambda s, bell: do_due_jobs(s, bell, 60)) == 3
+
+
+async def test_what_sqs_does_not_take_is_rung_for_later(
+    system: System, aws: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store_events(system, 3)
+    gone = Doorbell(system, boto3.client("sqs", endpoint_url="http://127.0.0.1:1"), aws)
+    assert await gone.ring() == 0
+    assert await Doorbell(system, boto3.client("sqs"), aws).ring() == 3
+    assert await Doorbell(system, boto3.client("sqs"), aws).ring() == 0
+
+
+async def test_what_is_due_later_than_sqs_can_wait_is_rung_for_when_it_can(
+    system: System, aws: str, tmp_path: Path
+) -> None:
+    bell, now = Doorbell(system, boto3.client("sqs"), aws), system.clock.now()
+    async with system.database.transaction() as connection:
+        for number, wait in enumerate((timedelta(0), AHEAD_MAX, AHEAD_MAX + timedelta(minutes=5))):
+            due_at = now + wait
+            await queue.enqueue(connection, JobKind.inbox_event, RecordKind.inbox, str(number), at=now, due_at=due_at)
+    assert await bell.ring() == 2
+    assert await bell.ring() == 0
+    (tmp_path / "clock").write_text("600")
+    assert await bell.ring() == 1
+
+
+async def test_a_job_that_is_not_due_yet_is_left_alone_by_an_early_ring(system: System, function: Lambda) -> None:
+    now = system.clock.now()
+    async with system.database.transaction() as connection:
+        await queue.enqueue(
+            connection, JobKind.inbox_event, RecordKind.inbox, "1", at=now, due_at=now + timedelta(hours=1)
+        )
+    [job] = await rows(system, "SELECT id FROM jobs")
+    event = {"Records": [{"messageId": "m", "body": str(job["id"])}, {"messageId": "unknown", "body": "987654"}]}
+    assert await function.invoke(answer_rings, function.container, event) == {"batchItemFailures": []}
+    assert [tuple(row) for row in await rows(system, "SELECT status, attempts FROM jobs")] == [("waiting", 0)]
+
+
+async def test_a_message_that_is_no_ring_is_given_back_alone(system: System, function: Lambda) -> None:
+    await store_events(system, 1)
+    [job] = await rows(system, "SELECT id FROM jobs")
+    event = {"Records": [{"messageId": "bad", "body": "{}"}, {"messageId": "good", "body": str(job["id"])}]}
+    answer = await function.invoke(answer_rings, function.container, event)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+    assert [row["status"] for row in await rows(system, "SELECT status FROM jobs")] == ["done"]
+
+
+async def test_a_poison_job_ends_dead_is_listed_and_delays_no_other(
+    system: System, function: Lambda, aws: str, tmp_path: Path
+) -> None:
+    now = system.clock.now()
+    async with system.database.transaction() as connection:
+        # An event that is not there: each try fails.
+        await queue.enqueue(connection, JobKind.inbox_event, RecordKind.inbox, "987654321", at=now)
+    await store_events(system, 5)
+    await Doorbell(system, boto3.client("sqs"), aws).ring()
+    # The poison's first rung brings it back at once.
+    assert await deliver(function, aws) >= 6
+    statuses = Counter(row["status"] for row in await rows(system, "SELECT status FROM jobs"))
+    assert statuses == {"done": 5, "waiting": 1}
+    for hours in range(5, 200, 5):
+        (tmp_path / "clock").write_text(str(hours * 3600))
+        await function.run(lambda s, bell: do_due_jobs(s, bell, 60))
+        [poison] = await rows(system, "SELECT status, last_error FROM jobs WHERE record_id = '987654321'")
+        if poison["status"] == "dead":
+            break
+    assert (poison["status"], poison["last_error"]) == ("dead", "AssertionError")
