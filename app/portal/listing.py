@@ -16,6 +16,7 @@ from msgspec import Struct
 from app.errors import RequestInvalid
 from app.money import USDC_UNIT
 from app.portal.clues import Clue, Kind
+from app.privacy.nobody import NOBODY
 from app.records import Cluster, Payment, PaymentException, PaymentStatus
 from app.system import System
 
@@ -111,9 +112,9 @@ _PAGE = """
 WITH page AS ({found} ORDER BY created_at {order}, id {order} LIMIT {limit})
 SELECT page.id, page.shopify_id, g.group_key AS group, page.amount, page.currency, page.usdc, page.status,
     page.exception, page.attended_at, page.stuck_reason, page.cluster,
-    page.paid_wallet AS wallet, page.paid_signature AS signature, page.created_at, page.paid_at
+    nullif(page.paid_wallet, 'NOBODY') AS wallet, page.paid_signature AS signature, page.created_at, page.paid_at
 FROM page JOIN payment_groups g ON g.id = page.group_id ORDER BY page.created_at {order}, page.id {order}
-"""
+""".replace("NOBODY", NOBODY)
 _ALL = "SELECT p.* FROM payments p WHERE p.merchant_id = {merchant} {where}"
 # One short look into the index for each status and cluster, and the newest of what they give.
 _BY_STATUS = """
@@ -204,7 +205,12 @@ async def list_payments(
 def line_of(payment: Payment, group: str) -> PaymentLine:
     """The line of a payment that was read whole; `group` is its group's key."""
     values = {name: getattr(payment, name) for name in set(_COLUMNS) & set(Payment.COLUMNS)}
-    return PaymentLine(**values, group=group, wallet=payment.paid_wallet, signature=payment.paid_signature)
+    return PaymentLine(
+        **values,
+        group=group,
+        wallet=None if payment.paid_wallet == NOBODY else payment.paid_wallet,
+        signature=payment.paid_signature,
+    )
 
 
 class _Query:

@@ -62,6 +62,14 @@ SELECT id FROM payments p WHERE id = ANY($1) AND (
     OR EXISTS (SELECT FROM issued_transactions i WHERE i.payment_id = p.id AND NOT i.final)
     OR EXISTS (SELECT FROM refunds r LEFT JOIN issued_transactions i ON i.refund_id = r.id AND NOT i.final
         WHERE r.payment_id = p.id AND (r.status NOT IN ('completed', 'rejected') OR i.id IS NOT NULL))
+    OR (exception = 'duplicate' AND attended_at IS NULL)
+)
+"""
+# Money is owed to the customer, and without the wallet it could not be given back: no deadline is worth that.
+_OWED = """
+SELECT id FROM payments p WHERE id = ANY($1) AND (
+    EXISTS (SELECT FROM refunds r WHERE r.payment_id = p.id AND r.status NOT IN ('completed', 'rejected'))
+    OR (exception = 'duplicate' AND attended_at IS NULL)
 )
 """
 _FORGET_EXPORTS = "UPDATE privacy_requests SET export_sealed = NULL, kept_until = NULL WHERE kept_until <= $1"
@@ -234,14 +242,13 @@ async def _payments_of_customer(connection: Connection, request: PrivacyRequest)
 
 async def _erase(system: System, case: _Case, payments: list[str], *, shop_too: bool) -> int:
     """Erase these payments but those that are under way, while there is time; returns how many are left."""
-    left = 0
+    left, wait_for = 0, _OWED if case.must_end(system.clock.now()) else _UNDER_WAY
     for start in range(0, len(payments), _BATCH):
         some = payments[start : start + _BATCH]
         async with erasing(system.database) as connection:
-            if not case.must_end(system.clock.now()):
-                waiting = {row["id"] for row in await connection.fetch(_UNDER_WAY, some)}
-                left += len(waiting)
-                some = [payment for payment in some if payment not in waiting]
+            waiting = {row["id"] for row in await connection.fetch(wait_for, some)}
+            left += len(waiting)
+            some = [payment for payment in some if payment not in waiting]
             await erase_customer(connection, some)
             if shop_too:
                 await erase_payees(connection, some)

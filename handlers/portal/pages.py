@@ -13,6 +13,7 @@ from app.money import format_amount, format_usdc, from_base_units
 from app.portal.attention import count_attention
 from app.portal.sessions import SignedOut, Visitor
 from app.portal.words import describe, describe_refund
+from app.privacy.nobody import NOBODY
 from app.records import Cluster
 from app.settings import Settings
 from handlers.pages import static_url
@@ -97,6 +98,7 @@ _templates.globals |= {
     "amount_of": format_amount,
     "describe": describe,
     "describe_refund": describe_refund,
+    "nobody": NOBODY,
     "static": static_url,
 }
 

@@ -171,6 +171,42 @@ async def test_what_is_under_way_is_erased_when_it_has_ended_and_at_the_latest_b
     assert row["done_at"] < row["due_at"]
 
 
+async def test_who_is_owed_a_refund_is_erased_when_it_is_paid_however_late_that_is(box: Box) -> None:
+    checkout = await pay(box, ALICE)
+    refund = await box.refund(checkout, "2.00")
+    await final(box)
+    await ask(box, "customers/redact", customer=SAME_ALICE)
+    await box.advance((DAYS + 1) * DAY)
+
+    async def looked_again() -> bool:
+        return bool(
+            await box.house.rows("SELECT FROM jobs WHERE kind = 'privacy_request' AND last_error = 'under_way'")
+        )
+
+    await wait_until(looked_again, 10, "it was looked at")
+    [row] = await box.house.rows("SELECT paid_wallet FROM payments")
+    assert row["paid_wallet"] == checkout["wallet"]
+    text = (await box.house.public.get("/metrics")).text
+    [left] = [line for line in text.splitlines() if line.startswith("settle_privacy_due_seconds")]
+    assert float(left.split()[1]) < 0
+    wallet = (await box.outside.get("/sandbox/merchant")).json()["wallet"]
+    assert (await box.pay(wallet, refund["link"])).status_code == 200
+    await box.until_refund(refund, "completed")
+    await final(box)
+    # It is looked at once a day, or a little later, so that not all are at once.
+    await box.advance(3 * DAY)
+    await wait_until(lambda: box.house.rows("SELECT FROM privacy_requests WHERE outcome = 'erased'"), 10)
+    [row] = await box.house.rows("SELECT paid_wallet FROM payments")
+    assert row["paid_wallet"] == NOBODY
+    # The merchant's pages say so, and send nobody anything.
+    async with box.house.portal() as client:
+        for path in ("/portal/payments", f"/portal/payments/{checkout['payment']}"):
+            page = await client.get(path, headers={"Accept": "text/html"})
+            assert page.status_code == 200
+            assert NOBODY not in page.text
+        assert "erased at the customer" in page.text
+
+
 async def test_a_request_without_address_and_number_or_of_a_stranger_finds_nothing(box: Box) -> None:
     await pay(box, ALICE)
     for customer in (
