@@ -32,6 +32,13 @@ WHERE id = $1
 """
 
 
+# Why the merchant has the status that it has.
+_LAST_MOVE = """
+SELECT detail->>'because' FROM events WHERE record = 'merchant' AND record_id = $1 AND kind = $2
+ORDER BY id DESC LIMIT 1
+"""
+
+
 class ConsentMissing(SettleError):
     """The app was not allowed into the shop, so nothing was installed. Open it from your Shopify admin to try again."""
 
@@ -130,7 +137,9 @@ async def _install(connection: Connection, shop: str, customer_key: bytes, versi
     if merchant.uninstalled_at is not None:
         await events.write_event(connection, RecordKind.merchant, str(merchant.id), events.INSTALLED, at=at)
         get_logger().info("shop_installed_again")
-        if merchant.wallet is not None and await move_merchant(
+        # Who was paused or turned down before stays so: only what the uninstall ended goes on.
+        because = await connection.fetchval(_LAST_MOVE, str(merchant.id), events.MOVED)
+        if because == events.UNINSTALLED and await move_merchant(
             connection, merchant.id, MerchantStatus.active, at=at, because="installed_again"
         ):
             # To Shopify it is an app that was never configured.

@@ -38,7 +38,7 @@ async def uninstall(connection: Connection, shop: str, *, happened_at: datetime,
         # Said before, or late: the merchant is back already.
         get_logger().info("uninstall_is_old_news", shop=shop)
         return False
-    await move_merchant(connection, merchant.id, MerchantStatus.inactive, at=at, because="uninstalled")
+    await move_merchant(connection, merchant.id, MerchantStatus.inactive, at=at, because=events.UNINSTALLED)
     await connection.execute(_FORGET, merchant.id, happened_at, at)
     await sign_out_everywhere(connection, merchant.id)
     untold = [row["id"] for row in await connection.fetch(_UNTOLD, merchant.id)]

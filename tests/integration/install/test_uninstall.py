@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest_asyncio
 
+from app.onboarding.progress import pause
 from app.payments.resend import resend_stuck
 from tests.box import Box, open_box
 from tests.house import SHOP
@@ -94,6 +95,17 @@ async def test_money_that_shopify_was_not_told_of_is_stuck_with_an_alarm_and_tol
         await box.until_status(checkout, "completed")
         assert applied(await box.at_shopify(checkout)) == [RESOLVE]
     assert await box.violations() == []
+
+
+async def test_who_was_paused_before_stays_paused_when_the_app_is_installed_again(
+    box: Box, browser: httpx.AsyncClient
+) -> None:
+    await pause(box.house.system, (await _merchant(box))["id"])
+    await _uninstall(box)
+    page = await browser.get(f"{box.world.url}/sandbox/admin/app")
+    assert page.status_code == 200
+    row = await _merchant(box)
+    assert (row["status"], row["uninstalled_at"], row["token_sealed"] is None) == ("inactive", None, False)
 
 
 async def test_a_refund_that_shopify_was_not_told_of_is_stuck_too(box: Box) -> None:
