@@ -15,6 +15,8 @@ from app.system import System
 LISTED_MAX = 100
 # A payment that Shopify has not confirmed for so long is shown. Settle goes on telling Shopify by itself.
 UNCONFIRMED_AFTER = timedelta(minutes=10)
+# A payment without a price is shown from then on, while the customer may still be there.
+UNPRICED_AFTER, UNPRICED_SINCE = timedelta(minutes=1), timedelta(hours=1)
 
 
 class Concern(StrEnum):
@@ -40,6 +42,8 @@ class Attention:
     refunds: Sequence[RefundLine]
     forgotten: Sequence[PaymentLine]
     unconfirmed: Sequence[PaymentLine]
+    # Currencies for which customers wait in vain for a price, and how many do.
+    unpriced: Sequence[tuple[str, int]]
     count: int
 
 
@@ -66,6 +70,11 @@ _UNCONFIRMED = f"""
 FROM payments p WHERE p.merchant_id = $1 AND p.cluster = ANY(enum_range(NULL::cluster)) AND p.status = 'paid'
     AND p.paid_at < $3 AND p.exception = 'none' AND {_OPEN_JOB}
 """  # our own texts
+# A price is there within a second, or its sources are in trouble.
+_UNPRICED = """
+SELECT currency, count(*) AS waiting FROM payments WHERE merchant_id = $1 AND cluster = ANY(enum_range(NULL::cluster))
+    AND status = 'pending' AND created_at BETWEEN $2 AND $3 AND usdc IS NULL GROUP BY currency ORDER BY currency
+"""
 _LIST = """
 SELECT p AS payment, (SELECT group_key FROM payment_groups g WHERE g.id = p.group_id) AS group_key
 {found} ORDER BY p.updated_at DESC, p.id DESC LIMIT $2
@@ -75,11 +84,14 @@ _COUNT = f"SELECT (SELECT count(*) {_TROUBLED}) + (SELECT count(*) {_FORGOTTEN})
 
 async def read_attention(system: System, merchant: Merchant) -> Attention:
     """Everything of the merchant's that needs a person, the latest first."""
-    overdue = system.clock.now() - UNCONFIRMED_AFTER
+    now = system.clock.now()
+    overdue = now - UNCONFIRMED_AFTER
     refunds = await list_troubled(system, merchant.id, LISTED_MAX)
     troubled = (await count_refunds(system, merchant.id)).troubled
     async with system.database.acquire() as connection:
+        waiting = await connection.fetch(_UNPRICED, merchant.id, now - UNPRICED_SINCE, now - UNPRICED_AFTER)
         return Attention(
+            unpriced=[(row["currency"], row["waiting"]) for row in waiting],
             refunds=refunds,
             concerns=list_concerns(merchant),
             payments=await _list(connection, _TROUBLED, merchant.id),

@@ -86,8 +86,7 @@ ORDER BY r.updated_at DESC, r.id DESC LIMIT $2
 _COUNTS = """
 SELECT count(*) FILTER (WHERE status = 'pending') AS waiting,
     count(*) FILTER (WHERE (status = 'stuck' OR exception <> 'none') AND attended_at IS NULL) AS troubled
-FROM refunds WHERE merchant_id = $1
-    AND (status NOT IN ('completed', 'rejected') OR (exception <> 'none' AND attended_at IS NULL))
+FROM refunds WHERE merchant_id = $1 AND (status NOT IN ('completed', 'rejected') OR exception <> 'none')
 """
 _ONE = """
 SELECT r AS refund, p AS payment, g.group_key FROM refunds r JOIN payments p ON p.id = r.payment_id

@@ -1,6 +1,7 @@
 """The merchant in a real browser, through one sandbox: signed in from Shopify's admin, on a desk and on a phone."""
 
 import re
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,9 +9,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from solders.keypair import Keypair
 
 from tests.accessibility import find_barriers
 from tests.box import Box, open_box
+from tests.house import SHOP
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -45,6 +49,38 @@ WALLET = """
 })();
 """
 
+# Another that only signs what it is given.
+SIGNER = """
+(() => {
+  const chain = "solana:mainnet", bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  const text = (array) => btoa(String.fromCharCode(...array));
+  const account = { address: "ADDRESS", publicKey: new Uint8Array(32), chains: [chain], features: [] };
+  const wallet = {
+    version: "1.0.0", name: "Test Signer", icon: "data:image/gif;base64,R0lGODlhAQABAAAAACw=", chains: [chain],
+    accounts: [account],
+    features: {
+      "standard:connect": { version: "1.0.0", connect: async () => ({ accounts: [account] }) },
+      "solana:signMessage": {
+        version: "1.0.0",
+        signMessage: async ({ message }) =>
+          [{ signedMessage: message, signature: bytes(await window.signBytes(text(message))) }],
+      },
+      "solana:signTransaction": {
+        version: "1.0.0", supportedTransactionVersions: ["legacy"],
+        async signTransaction({ transaction }) {
+          const signed = new Uint8Array(transaction);
+          signed.set(bytes(await window.signBytes(text(transaction.slice(65)))), 1);
+          return [{ signedTransaction: signed }];
+        },
+      },
+    },
+  };
+  const register = (api) => api.register(wallet);
+  window.addEventListener("wallet-standard:app-ready", (event) => register(event.detail));
+  window.dispatchEvent(new CustomEvent("wallet-standard:register-wallet", { detail: register }));
+})();
+"""
+
 
 @dataclass
 class Desk:
@@ -58,7 +94,7 @@ class Desk:
     def url(self) -> str:
         return self.box.house.settings.public_url
 
-    async def sign_in(self, width: int = 1280, scheme: str = "light") -> tuple[BrowserContext, Page]:
+    async def sign_in(self, width: int = 1280, scheme: str = "light", shop: str = SHOP) -> tuple[BrowserContext, Page]:
         """Open the app from Shopify's admin, as the merchant does."""
         context = await self.browser.new_context(
             viewport={"width": width, "height": 800},
@@ -69,7 +105,7 @@ class Desk:
         page.on("request", lambda request: self.strays.append(request.url) if "127.0.0.1" not in request.url else None)
         page.on("pageerror", lambda error: self.strays.append(str(error)))
         page.on("console", lambda line: self.strays.append(line.text) if line.type == "error" else None)
-        await page.goto(f"{self.box.world.url}/sandbox/admin/app")
+        await page.goto(f"{self.box.world.url}/sandbox/admin/app?shop={shop}")
         await page.wait_for_url(re.compile(r"/portal$"), timeout=PATIENCE_MS)
         return context, page
 
@@ -123,6 +159,10 @@ async def test_a_merchant_finds_a_payment_reads_its_story_and_exports_the_list(d
     story = page.get_by_role("region", name="What happened")
     await expect(story).to_contain_text("Told Shopify that the order is paid: confirmed")
     await expect(story.get_by_role("listitem").last).to_contain_text("The customer chose to pay with Settle")
+    await page.get_by_role("region", name="Details").get_by_role("link", name="in the explorer").last.click()
+    await expect(page.get_by_role("heading", name="Transaction", level=1)).to_be_visible()
+    await expect(page.locator("pre")).to_contain_text("transferChecked")
+    await page.go_back()
     await page.get_by_role("navigation", name="Portal").get_by_role("link", name="Payments").click()
     await page.get_by_label("Search").fill(checkout["id"])
     await page.get_by_role("button", name="Apply").click()
@@ -283,4 +323,40 @@ async def test_a_refund_that_lands_while_it_is_denied_is_paid_and_never_both(des
         "resolved",
         {"refundSessionResolve"},
     )
+    await context.close()
+
+
+async def test_a_new_shop_goes_from_install_to_ready(desk: Desk) -> None:
+    key = Keypair()
+    await desk.box.world._devnets["live"].airdrop(str(key.pubkey()), 10**9)
+    context, page = await desk.sign_in(375, shop="new-shop.myshopify.com")
+    await page.expose_function("signBytes", lambda text: b64encode(bytes(key.sign_message(b64decode(text)))).decode())
+    await page.add_init_script(SIGNER.replace("ADDRESS", str(key.pubkey())))
+    await page.get_by_role("link", name="See what is left to do").click()
+    await page.wait_for_url("**/portal/onboarding")
+    assert await find_barriers(page) == []
+    await page.get_by_role("button", name="Use Test Signer").click()
+    await expect(page.get_by_text("The wallet is yours: that is proved.")).to_be_visible(timeout=PATIENCE_MS)
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Open the account with Test Signer").click()
+    account = page.get_by_role("region", name="Its USDC account")
+
+    async def is_open() -> bool:
+        await page.reload()
+        return await account.get_by_text("can receive").count() > 0
+
+    await wait_until(is_open, 20, "the account is on the chain")
+    await page.get_by_role("checkbox").check()
+    await page.get_by_role("button", name="Accept").click()
+    await page.get_by_role("button", name="Begin").click()
+    await expect(page.get_by_text("Your identity is confirmed.")).to_be_visible()
+    await page.get_by_role("button", name="Take payments").click()
+    await expect(page.get_by_role("heading", name="Your shop takes USDC payments")).to_be_visible()
+    assert await find_barriers(page) == []
+    await page.get_by_role("link", name="Go to Shopify’s settings").click()
+    await page.wait_for_url(re.compile(r"/services/payments_partners/gateways/"))
+    [row] = await desk.box.house.rows(
+        "SELECT status::text, wallet FROM merchants WHERE shop = 'new-shop.myshopify.com'"
+    )
+    assert tuple(row) == ("active", str(key.pubkey()))
     await context.close()

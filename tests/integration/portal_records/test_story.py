@@ -171,6 +171,20 @@ async def test_what_shopify_does_not_confirm_is_shown_and_what_nothing_will_move
     await box.house.rows("UPDATE payments SET status = 'pending' WHERE id = $1", other["payment"])
 
 
+async def test_customers_who_wait_for_a_price_are_shown_by_currency(box: Box) -> None:
+    merchant, system = await merchant_of(box), box.house.system
+    await box.fault("prices", "status", value=503)
+    for currency in ("EUR", "EUR", "JPY", "USD"):
+        await box.checkout("100", currency)
+    assert (await read_attention(system, merchant)).unpriced == []
+    await box.advance(90)
+    attention = await read_attention(system, merchant)
+    assert (attention.unpriced, attention.count) == ([("EUR", 2), ("JPY", 1)], 0)
+    async with box.house.portal() as client:
+        page = await client.get("/portal/attention", headers={"Accept": "text/html"})
+    assert "2 payments in EUR, 1 payment in JPY" in page.text
+
+
 async def test_a_lost_token_concerns_the_whole_shop(box: Box) -> None:
     await box.house.rows("UPDATE merchants SET token_lost_at = now()")
     attention = await read_attention(box.house.system, await merchant_of(box))
