@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 
 import sentry_sdk
@@ -15,15 +16,16 @@ from app.jobs.kinds import HANDLERS
 from app.jobs.outcomes import Done, Handler, Hopeless, Later, Outcome, Retry
 from app.logs import bound_contextvars, get_logger
 from app.pauses import pause
-from app.records import Job
+from app.records import Job, JobKind
 from app.system import System
 
 
 class Worker:
     """Runs jobs until it is stopped; then finishes those it has begun."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, handlers: Mapping[JobKind, Handler] = HANDLERS) -> None:
         self._system = system
+        self._handlers = handlers
         self._holder = new_holder()
         self._nap_seconds = system.settings.job_poll_ms / 1000
         self._wake = asyncio.Event()
@@ -82,7 +84,7 @@ class Worker:
     async def _run(self, job: Job) -> None:
         about = {f"{job.record}_id": job.record_id}
         with bound_contextvars(job_id=job.id, job_kind=job.kind, attempt=job.attempts, **about):
-            handler = HANDLERS[job.kind]
+            handler = self._handlers[job.kind]
             try:
                 outcome = await handler.attempt(self._system, job)
             except Exception as error:

@@ -12,6 +12,7 @@ from tests.bench.figures import Figure, render
 from tests.bench.first_view import measure_first_view
 from tests.bench.pages import measure_pages
 from tests.bench.portal import measure_portal
+from tests.bench.queue import measure_queue
 from tests.bench.refund import measure_refund
 from tests.bench.request import measure_request
 from tests.bench.resolving import measure_resolving
@@ -25,6 +26,7 @@ MEASUREMENTS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "first-view": measure_first_view,
     "pages": measure_pages,
     "portal": measure_portal,
+    "queue": measure_queue,
     "refund": measure_refund,
     "request": measure_request,
     "resolving": measure_resolving,
