@@ -72,13 +72,14 @@ async def test_renewing_changes_nothing_unless_it_is_expired(box: Box) -> None:
 
 async def test_after_its_life_a_price_is_quoted_anew_and_no_transaction_is_issued_at_the_old_one(box: Box) -> None:
     checkout = await box.checkout("10.00", "EUR")
-    await box.outside.post("/sandbox/prices", json={"EUR": "0.50"})
+    # Another price, and not so far from the last that it would be taken for a mistake.
+    await box.outside.post("/sandbox/prices", json={"EUR": "0.80"})
     await box.advance(601)
     page = await box.status(checkout)
-    assert page["usdc"] == "20.00"
+    assert page["usdc"] == "12.50"
     assert (await box.pay(await box.wallet(), checkout["link"])).status_code == 200
     [issued] = await box.house.rows("SELECT usdc FROM issued_transactions")
-    assert issued["usdc"] == 20_000_000
+    assert issued["usdc"] == 12_500_000
     await box.until_status(checkout, "completed")
 
 
@@ -88,7 +89,7 @@ async def test_while_a_transaction_at_the_old_price_may_land_no_new_price_is_giv
     wallet = await box.wallet()
     fetched = await box.outside.post(f"/sandbox/wallets/{wallet}/fetch", json={"link": checkout["link"]})
     old = (await box.house.rows("SELECT usdc FROM payments"))[0]["usdc"]
-    await box.outside.post("/sandbox/prices", json={"EUR": "0.50"})
+    await box.outside.post("/sandbox/prices", json={"EUR": "0.80"})
     await box.advance(4)
     page = await box.status(checkout)
     assert (page["stage"], page["usdc"]) == ("approve", format_usdc(old))
