@@ -1,16 +1,14 @@
 """`settle privacy`: what Shopify asked for, and what is known of a customer."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
 
-from app.logs import configure_logs
 from app.privacy.requests import list_requests, read_export
-from app.settings import load
 from app.system import System
+from handlers.running import run_with_system
 
 privacy = typer.Typer(help="Requests for privacy.", no_args_is_help=True)
 
@@ -47,16 +45,9 @@ def export(request: Annotated[int, typer.Argument(help="The request's id, from `
     _print(lambda system: read_export(system, request))
 
 
-def _print(task: Callable[[System], Awaitable[str]]) -> None:
-    settings = load()
-    configure_logs("error")
+def _print(tell: Callable[[System], Awaitable[str]]) -> None:
+    async def task(system: System) -> None:
+        if text := await tell(system):
+            typer.echo(text)
 
-    async def run() -> str:
-        system = await System.open(settings)
-        try:
-            return await task(system)
-        finally:
-            await system.close()
-
-    if text := asyncio.run(run()):
-        typer.echo(text)
+    run_with_system(task)

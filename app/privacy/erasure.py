@@ -19,7 +19,8 @@ HARMLESS_DETAILS = (
     "to_version", "untold", "usdc", "version", "winner",
 )  # fmt: skip
 
-_ERASING = "SELECT set_config('settle.erasing', 'on', true)"
+# Says to the database that the rest of the transaction erases.
+ERASING = "SELECT set_config('settle.erasing', 'on', true)"
 
 _PAYMENTS = """
 UPDATE payments SET cancel_url = '', locale = NULL, redirect_url = NULL, email_digest = NULL, phone_digest = NULL,
@@ -97,7 +98,7 @@ WHERE merchant_id = $1
 async def erasing(database: Database) -> AsyncIterator[Connection]:
     """A transaction in which what never changes may be emptied of persons."""
     async with database.transaction() as connection:
-        await connection.execute(_ERASING)
+        await connection.execute(ERASING)
         yield connection
 
 

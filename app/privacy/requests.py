@@ -12,10 +12,10 @@ from app.database import Connection
 from app.errors import SettleError
 from app.install.uninstall import uninstall
 from app.jobs import queue
-from app.jobs.outcomes import Done, Later, Outcome, Retry
+from app.jobs.outcomes import Done, Later, Outcome
 from app.logs import get_logger
 from app.privacy.digests import digest_customer
-from app.privacy.erasure import erase_customer, erase_payees, erase_shop, erasing
+from app.privacy.erasure import ERASING, erase_customer, erase_payees, erase_shop, erasing
 from app.privacy.export import export_customer
 from app.records import InboxEvent, Job, JobKind, Merchant, PrivacyKind, PrivacyRequest, RecordKind
 from app.shopify.tokens import TokenMissing, TokenUnavailable
@@ -193,8 +193,8 @@ async def _redact_customer(system: System, case: _Case) -> Outcome:
 async def _redact_shop(system: System, case: _Case) -> Outcome:
     merchant = case.merchant
     if merchant.uninstalled_at is None:
-        installed = await _is_still_installed(system, merchant)
-        if not isinstance(installed, bool):
+        installed = await _is_still_installed(system, case)
+        if isinstance(installed, Later):
             return installed
         if installed:
             # Shopify takes our token: the merchant is back, and its data are in use.
@@ -217,22 +217,25 @@ async def _redact_shop(system: System, case: _Case) -> Outcome:
     return Done(partial(_close_shop, system, case, erased))
 
 
-async def _is_still_installed(system: System, merchant: Merchant) -> bool | Retry | Later:
-    """Whether Shopify takes us for installed, though it asked to erase the shop: a token decides."""
-    if merchant.token_sealed is None:
+async def _is_still_installed(system: System, case: _Case) -> bool | Later:
+    """Whether Shopify takes us for installed, though it asked to erase the shop.
+
+    A token that it takes proves it. One that it refuses does not prove the contrary: our own secret may be wrong. So
+    that is waited for, as long as there is time.
+    """
+    if case.merchant.token_sealed is None:
         return False
-    if merchant.refresh_sealed is None:
-        # One that never ends proves nothing by being refused an exchange. The upkeep exchanges it, or its use tells.
-        return Later(PATIENCE_SECONDS, "cannot_tell")
-    try:
-        await system.tokens.renew(merchant)
-    except TokenMissing:
-        return False
-    except TokenUnavailable:
-        async with system.database.acquire() as connection:
-            lost = await connection.fetchval("SELECT token_lost_at FROM merchants WHERE id = $1", merchant.id)
-        return False if lost is not None else Retry("cannot_tell")
-    return True
+    # One that never ends can not be renewed; the upkeep exchanges it.
+    if case.merchant.refresh_sealed is not None:
+        try:
+            await system.tokens.renew(case.merchant)
+        except TokenMissing:
+            return False
+        except TokenUnavailable:
+            pass
+        else:
+            return True
+    return False if case.must_end(system.clock.now()) else Later(PATIENCE_SECONDS, "cannot_tell")
 
 
 async def _payments_of_customer(connection: Connection, request: PrivacyRequest) -> list[str]:
@@ -276,7 +279,14 @@ async def _close(
 
 
 async def _close_shop(system: System, case: _Case, payments: int, connection: Connection) -> None:
-    await connection.execute("SELECT set_config('settle.erasing', 'on', true)")
+    gone = await connection.fetchval(
+        "SELECT uninstalled_at IS NOT NULL FROM merchants WHERE id = $1 FOR NO KEY UPDATE", case.merchant.id
+    )
+    if not gone:
+        # Back while its payments were being erased.
+        await _close(system, case, INSTALLED_AGAIN, payments, None, connection)
+        return
+    await connection.execute(ERASING)
     await erase_shop(connection, case.merchant.id, case.merchant.shop, at=system.clock.now())
     await _close(system, case, ERASED, payments, None, connection)
 
