@@ -7,7 +7,7 @@ from chain import errors
 from chain.accounts import Account
 from chain.addresses import check_wallet
 from chain.preflight import CUSTOMER as PAYEE
-from chain.preflight import check_accounts, check_sol
+from chain.preflight import check_accounts, check_sol, display_amount
 from chain.programs import SYSTEM_PROGRAM
 from tests.unit.chain.samples import CUSTOMER, MERCHANT, SINGLE_USE, a_key
 from tests.unit.chain.test_preflight import TRANSFER, destination, source
@@ -86,3 +86,4 @@ def test_the_wallet_must_have_the_sol_to_open_an_account(lamports, is_enough):
     with pytest.raises(errors.TooLittleSol) as raised:
         check_sol(wallet(lamports) if lamports else None, RENT, EMPTY_RENT)
     assert "takes 0.00293016 SOL" in raised.value.message
+    assert f"has {display_amount(lamports, 9)}." in raised.value.message
