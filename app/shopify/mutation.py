@@ -94,6 +94,9 @@ class Mutation(ABC):
             token = await system.tokens.current(merchant)
         except (TokenMissing, TokenUnavailable) as error:
             return Retry(error.reason)
+        # Again, right before the call: other jobs of the shop have taken points since.
+        if (wait := system.shopify.wait_seconds(merchant.shop, mutation.name)) > 0:
+            return Later(wait, "shop_throttled")
         answer = await system.shopify.send(
             merchant.shop, token, mutation.api_version, mutation.name, mutation.variables
         )

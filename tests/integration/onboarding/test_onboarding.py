@@ -14,6 +14,7 @@ from app.onboarding.configuration import resend_configurations
 from app.records import Cluster
 from chain.addresses import token_account
 from tests.box import Box, open_box, open_browser
+from tests.waiting import wait_until
 
 NEW_SHOP = "new-shop.myshopify.com"
 ALL = ["wallet", "account", "terms", "identity"]
@@ -234,11 +235,10 @@ async def test_a_wallet_without_an_account_makes_one_in_a_transaction_that_it_si
     state = await merchant.ask("/proof", {"nonce": asked["nonce"], "signed": signed})
     assert state["wallet"]["proved_by"] == "transaction"
 
-    for _ in range(100):
-        if await has_account(box, merchant.address):
-            break
-        await box.world._devnets["live"].balances(merchant.address)
-    assert await has_account(box, merchant.address)
+    async def is_made() -> bool:
+        return await has_account(box, merchant.address)
+
+    await wait_until(is_made, 20, "the account is made")
     await merchant.accept()
     await merchant.ask("/identity", {})
     assert (await merchant.ask("/finish", {}))["active"] is True
@@ -369,10 +369,12 @@ async def test_a_shop_that_comes_back_is_ready_at_shopify_again(box: Box, mercha
     await merchant.go_through()
     await work(box)
     await box.outside.post("/sandbox/admin/uninstall", json={"shop": NEW_SHOP})
-    for _ in range(20):
+
+    async def is_gone() -> bool:
         await work(box)
-        if (await row(box))["uninstalled_at"] is not None:
-            break
+        return (await row(box))["uninstalled_at"] is not None
+
+    await wait_until(is_gone, 20, "the shop is gone")
     await box.advance(60)
     await merchant.sign_in()
     assert (await row(box))["status"] == "active"

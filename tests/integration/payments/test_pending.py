@@ -80,7 +80,8 @@ async def test_it_is_said_once_however_long_finality_takes(box: Box) -> None:
 async def test_what_shopify_holds_as_pending_and_vanishes_alarms_and_may_be_paid_again(box: Box) -> None:
     checkout = await _pend(box)
     await _vanish(box, checkout)
-    assert (await box.status(checkout))["stage"] == "waiting"
+    # Open again: the wallet has been there, and may come back.
+    assert (await box.status(checkout))["stage"] in ("waiting", "connected")
     assert 'settle_alarms_total{reason="pending_vanished"}' in (await box.house.public.get("/metrics")).text
     # The page is still there, and the session still open.
     await _pay_large(box, checkout)
