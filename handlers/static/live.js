@@ -6,7 +6,9 @@ const POLL_MS = 2000, QUIET_MS = 25000, REOPEN_MS = 10000, TROUBLE_MS = 8000, TI
 /**
  * `base` + "/events" streams events named `status`, `base` + "/status" answers the same once, as JSON.
  * show(view) is called with each, and returns whether to go on following; trouble(isOn) when the connection is lost and
- * when it is back; isOverdue() says that a view is old and must be asked for; tick() is called twice a second.
+ * when it is back; isOverdue() says that it is time for another view; isStale(view) that what is shown differs from an
+ * answer that the stream should have brought; tick() is called twice a second. Returns nothing to stop it with: it ends with
+ * the page.
  */
 export function follow(base, { show, trouble, isOverdue = () => false, isStale = () => false, tick = () => {} }) {
   let stream = null, streaming = false, reopenAt = 0, following = true;
@@ -95,5 +97,4 @@ export function follow(base, { show, trouble, isOverdue = () => false, isStale =
   startStream();
   tick();
   setInterval(look, TICK_MS);
-  return { ask };
 }

@@ -44,6 +44,31 @@ async def test_without_a_word_from_shopify_the_browsers_language_counts(house: H
     assert '<html lang="en">' in (await house.public.get(path)).text
 
 
+async def test_whose_language_is_none_of_ours_reads_the_one_the_merchant_chose(house: House) -> None:
+    path = await _open(house, "nl")
+    await house.rows("UPDATE merchants SET language = 'ja'")
+    assert '<html lang="ja">' in (await house.public.get(path, headers={"Accept-Language": "nl, sv;q=0.5"})).text
+    assert '<html lang="fr">' in (await house.public.get(path, headers={"Accept-Language": "nl, fr;q=0.5"})).text
+
+
+async def test_the_shops_logo_and_help_are_on_the_page_and_the_logo_in_the_wallet(house: House) -> None:
+    path = await _open(house)
+    before = await house.public.get(path)
+    assert "Contact the shop" not in before.text
+    digest = "ab" * 32
+    await house.rows(
+        "INSERT INTO merchant_logos (merchant_id, digest, media_type, content, updated_at) "
+        "SELECT id, $1, 'image/png', 'picture', created_at FROM merchants",
+        digest,
+    )
+    await house.rows("UPDATE merchants SET support_url = 'mailto:help@shop.example'")
+    page = (await house.public.get(path)).text
+    assert f'<img src="/logos/{digest}" alt="">' in page
+    assert 'href="mailto:help@shop.example"' in page
+    asked = await house.public.get(path.replace("/pay/", "/transactions/payment/"))
+    assert asked.json()["icon"] == f"{house.settings.public_url}/logos/{digest}"
+
+
 async def test_a_refusal_reaches_wallet_and_page_in_the_customers_language(house: House) -> None:
     path = await _open(house, "de")
     [row] = await house.rows("SELECT merchant_wallet FROM payments")
