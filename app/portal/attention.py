@@ -65,11 +65,11 @@ _DEAD_JOB = "EXISTS (SELECT FROM jobs j WHERE j.record = 'payment' AND j.record_
 _FORGOTTEN = f"""
 FROM payments p WHERE p.merchant_id = $1 AND p.cluster = ANY(enum_range(NULL::cluster))
     AND p.status IN ('paid', 'rejecting') AND p.exception = 'none' AND {_DEAD_JOB} AND NOT {_OPEN_JOB}
-"""  # our own texts
+"""
 _UNCONFIRMED = f"""
 FROM payments p WHERE p.merchant_id = $1 AND p.cluster = ANY(enum_range(NULL::cluster)) AND p.status = 'paid'
     AND p.paid_at < $3 AND p.exception = 'none' AND {_OPEN_JOB}
-"""  # our own texts
+"""
 # A price is there within a second, or its sources are in trouble.
 _UNPRICED = """
 SELECT currency, count(*) AS waiting FROM payments WHERE merchant_id = $1 AND cluster = ANY(enum_range(NULL::cluster))
@@ -79,7 +79,7 @@ _LIST = """
 SELECT p AS payment, (SELECT group_key FROM payment_groups g WHERE g.id = p.group_id) AS group_key
 {found} ORDER BY p.updated_at DESC, p.id DESC LIMIT $2
 """
-_COUNT = f"SELECT (SELECT count(*) {_TROUBLED}) + (SELECT count(*) {_FORGOTTEN})"  # our own texts
+_COUNT = f"SELECT (SELECT count(*) {_TROUBLED}) + (SELECT count(*) {_FORGOTTEN})"
 
 
 async def read_attention(system: System, merchant: Merchant) -> Attention:

@@ -64,19 +64,24 @@ def read_clue(text: str) -> Clue:
 
     Raises ClueUnreadable for nothing, and for what is too long to be any of them.
     """
-    cleaned = " ".join(text.replace("\x00", "").split()).strip("\"'`<>“”")
+    cleaned = " ".join(_drop_nul(text).split()).strip("\"'`<>“”")
     if not cleaned:
         raise ClueUnreadable(problem="nothing was given")
     if len(cleaned) > TEXT_MAX:
         raise ClueUnreadable(problem=f"it is longer than {TEXT_MAX} characters")
     if match := _GID.search(cleaned):
         kind = Kind.refund if match.group(1).lower() == "refundsession" else Kind.shopify
-        return Clue(kind, unquote(match.group(2)))
+        return Clue(kind, _drop_nul(unquote(match.group(2))))
     if match := _OUR_PATH.search(unquote(cleaned)):
         return Clue(Kind.payment, match.group(1))
     if "://" in cleaned or cleaned.startswith("solana:"):
         return _read_link(cleaned)
     return _read_word(cleaned)
+
+
+def _drop_nul(text: str) -> str:
+    """PostgreSQL's text holds none, so nothing in it can be found by one."""
+    return text.replace("\x00", "")
 
 
 def _read_link(link: str) -> Clue:

@@ -26,7 +26,7 @@ SELECT date_trunc('day', created_at, 'UTC') AS day, currency, count(*) FILTER (W
     coalesce(sum(amount) FILTER (WHERE {_IS_PAID}), 0) AS amount
 FROM payments WHERE merchant_id = $1 AND cluster = 'live' AND created_at >= $2 AND created_at < $3
 GROUP BY 1, 2 ORDER BY 1, 2
-"""  # noqa: S608  # our own texts
+"""  # noqa: S608
 _TIMES = """
 SELECT percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY extract(epoch FROM p.paid_at - i.created_at))
 FROM (

@@ -69,7 +69,7 @@ def read_preferences(name: str, support: str, language: str) -> Preferences:
 
 
 def _is_support(address: str) -> bool:
-    if len(address) > SUPPORT_MAX or re.search(r"[\s<>\"'\\]", address):
+    if len(address) > SUPPORT_MAX or _CONTROL.search(address) or re.search(r"[\s<>\"'\\]", address):
         return False
     if _MAIL.fullmatch(address):
         return True

@@ -127,6 +127,20 @@ async def test_words_that_no_form_sends_are_refused_with_a_page(full: httpx.Asyn
     assert (as_json.status_code, as_json.json()["reason"]) == (400, "request_invalid")
 
 
+async def test_no_text_however_strange_breaks_a_page(full: httpx.AsyncClient) -> None:
+    texts = [
+        "\x00", "a\x00b", "gid://shopify/RefundSession/%00", "%", "\ud7ff\uffff", "' OR 1=1 --", "{kind}", "1e999999",
+        "9" * 400, "-1", "٣", "solana:" + "1" * 400, "https://[::1]:99999/tx/x", "NaN", "#", "/pay/" + "A" * 22,
+    ]  # fmt: skip
+    for text in texts:
+        for path in ("/portal/find", "/portal/payments", "/portal/api/payments"):
+            answer = await full.get(path, params={"query": text})
+            assert answer.status_code in (200, 400), (path, text)
+    moments = ("2026-11-20T12:00:00+00:00~\x00", "9999-12-31T23:59:59+00:00~x", "0001-01-01T00:00:00+00:00~", "+~")
+    for cursor in (way + moment for way in "fb" for moment in moments):
+        assert (await full.get("/portal/payments", params={"cursor": cursor})).status_code in (200, 400), cursor
+
+
 async def test_what_people_type_and_shops_are_called_is_text(house: House, full: httpx.AsyncClient) -> None:
     evil = '"><script>alert(1)</script>{{7*7}}'
     await house.rows("UPDATE merchants SET display_name = $1 WHERE shop = $2", evil, FULL)

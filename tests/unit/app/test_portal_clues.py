@@ -22,6 +22,7 @@ PAYMENT = "aZ09_-aZ09_-aZ09_-aZ09"
         (f"solana:https%3A%2F%2Fpay.example%2Ftransactions%2Fpayment%2F{PAYMENT}", Kind.payment, PAYMENT),
         ("u0nwmSrNntjIWozmNslK5Tlq", Kind.shopify, "u0nwmSrNntjIWozmNslK5Tlq"),
         ("gid://shopify/PaymentSession/u0nwmSrNntjIWozmNslK5Tlq", Kind.shopify, "u0nwmSrNntjIWozmNslK5Tlq"),
+        ("gid://shopify/PaymentSession/a%00b", Kind.shopify, "ab"),
         ("  'gid://shopify/RefundSession/abc'\n", Kind.refund, "abc"),
         ("rZNvy+1jH6Z+BcPqA5U5BSIcnUavBha3C63xBalm+xE=", Kind.shopify, "rZNvy+1jH6Z+BcPqA5U5BSIcnUavBha3C63xBalm+xE="),
         (SIGNATURE, Kind.signature, SIGNATURE),

@@ -30,6 +30,7 @@ def test_help_is_an_address_of_the_web_or_a_mailbox(typed: str, saved: str | Non
         "javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x", "http://shop.example", "https://", "https://localhost",
         "https://shop.example@evil.example", "https://shop.example/\"onclick=x", "https://shop.example/<b>",
         "mailto:x@y@z", "mailto:a@b.example?subject=x&body=y", "help@", "https://[", "https://a.example/" + "x" * 500,
+        "a\x00@shop.example", "https://shop.example/\x00", "https://shop.example/\u202e",
         "//evil.example", "https:\\\\evil.example",
     ],
 )  # fmt: skip
