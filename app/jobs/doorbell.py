@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
 
 from app import metrics
 from app.logs import get_logger
@@ -46,7 +46,7 @@ class Doorbell:
     def open(cls, system: System) -> Self:
         """For the queue of the settings; credentials and region come from where AWS's own tools find them."""
         limits = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2})
-        return cls(system, boto3.client("sqs", config=limits), system.settings.aws_queue_url)
+        return cls(system, get_session().create_client("sqs", config=limits), system.settings.aws_queue_url)
 
     async def ring(self) -> int:
         """Ring for what is committed, due soon, and not rung for since it changed; how many jobs that were.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-import boto3
+from botocore.session import get_session
 
 from app.errors import SettleError
 from app.jobs.doorbell import Doorbell
@@ -93,7 +93,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     secret_id = environment.get(variable("aws_secret_id"))
     if not secret_id:
         return load(environment)
-    text = boto3.client("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]
+    text = get_session().create_client("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]
     try:
         secret = json.loads(text)
     except ValueError:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from app.logs import configure_logs
 from tests.bench.building import measure_building
 from tests.bench.chain import measure_chain
+from tests.bench.cold import measure_cold
 from tests.bench.door import measure_door
 from tests.bench.figures import Figure, render
 from tests.bench.first_view import measure_first_view
@@ -22,6 +23,7 @@ from tests.bench.webhook import measure_webhook
 MEASUREMENTS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "building": measure_building,
     "chain": measure_chain,
+    "cold": measure_cold,
     "door": measure_door,
     "first-view": measure_first_view,
     "pages": measure_pages,

@@ -1,0 +1,41 @@
+"""A cold start, as far as it is ours: importing what a Lambda function imports, against importing starlette alone."""
+
+import asyncio
+import sys
+
+from tests.bench.figures import Figure, Target, figure_of_ratio
+
+ROUNDS = 9
+# Half a second, where starlette takes 108 ms (facts/stack.md section 4).
+BOUND = 4.6
+STARLETTE = "starlette.applications"
+FUNCTIONS = ("handlers.aws.doors", "handlers.aws.jobs", "handlers.aws.schedules")
+
+
+async def measure_cold() -> list[Figure]:
+    seconds: dict[str, list[float]] = {name: [] for name in (STARLETTE, *FUNCTIONS)}
+    for name in seconds:
+        await _time_import(name)  # from the disk, and compiled
+    for _ in range(ROUNDS):
+        for name, taken in seconds.items():
+            taken.append(await _time_import(name))
+    return [
+        figure_of_ratio(
+            f"importing {name} / {STARLETTE}",
+            seconds[name],
+            seconds[STARLETTE],
+            Target(BOUND),
+            note=f"{min(seconds[name]) * 1000:.0f} ms / {min(seconds[STARLETTE]) * 1000:.0f} ms",
+        )
+        for name in FUNCTIONS
+    ]
+
+
+async def _time_import(name: str) -> float:
+    """Seconds in a new interpreter, without starting it."""
+    code = f"import time; began = time.perf_counter(); import {name}; print(time.perf_counter() - began)"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{name} can not be imported")
+    return float(output)
