@@ -3,6 +3,8 @@
 
 SHELL := /bin/sh
 PYTHON ?= python3
+# Tests mostly wait, so three files at once fill two cores. 0: one after the other.
+TEST_PROCESSES ?= 3
 export PYTHON
 
 .DEFAULT_GOAL := help
@@ -26,7 +28,7 @@ run: setup ## Set up and start the sandbox: store on :8000, Settle on :8001, Sho
 test: setup ## Set up and run every test at CI's scale, browser tests included (ARGS="-k ..." chooses)
 	@sh scripts/setup_chromium.sh
 	@sh scripts/setup_nginx.sh
-	@SETTLE_TEST_SCALE=ci .venv/bin/python -m pytest $(ARGS)
+	@SETTLE_TEST_SCALE=ci .venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 soak: setup ## The same tests at the figures the issues name; takes much longer
 	@sh scripts/setup_chromium.sh
