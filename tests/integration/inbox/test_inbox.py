@@ -37,6 +37,11 @@ class Processor:
             raise step
         return step
 
+    async def drain(self, system: System) -> None:
+        """Run the jobs that are due, with Shopify's events processed by this."""
+        handler = InboxHandler({InboxSource.shopify: self})
+        await Worker(system, {**kinds.HANDLERS, JobKind.inbox_event: handler}).drain()
+
 
 @pytest_asyncio.fixture
 async def system(database_url: str, tmp_path: Path) -> AsyncIterator[System]:
@@ -49,16 +54,8 @@ async def system(database_url: str, tmp_path: Path) -> AsyncIterator[System]:
 
 
 @pytest.fixture
-def processor(monkeypatch: pytest.MonkeyPatch) -> Processor:
-    made = Processor()
-    use(monkeypatch, made)
-    return made
-
-
-def use(monkeypatch: pytest.MonkeyPatch, processor: Processor) -> None:
-    """Have Shopify's events processed so."""
-    handlers = {**kinds.HANDLERS, JobKind.inbox_event: InboxHandler({InboxSource.shopify: processor})}
-    monkeypatch.setattr("app.jobs.worker.HANDLERS", handlers)
+def processor() -> Processor:
+    return Processor()
 
 
 def arrival(event_id: str = "event-1", payload: bytes = b'{"id":1}') -> Arrival:
@@ -76,18 +73,18 @@ async def read(system: System) -> list[InboxEvent]:
     return [InboxEvent.from_row(row) for row in rows]
 
 
-async def rungs(system: System, tries: int) -> None:
+async def rungs(system: System, processor: Processor, tries: int) -> None:
     """Make the waiting jobs due, so often."""
     for _ in range(tries):
         async with system.database.acquire() as connection:
             await connection.execute("UPDATE jobs SET due_at = $1 WHERE status = 'waiting'", system.clock.now())
-        await Worker(system).drain()
+        await processor.drain(system)
 
 
 async def test_an_event_is_stored_as_it_came_and_processed(system: System, processor: Processor) -> None:
     raw = b'{ "id": 1,\n "name": "\xc3\xa9" }'
     assert await receive(system, arrival(payload=raw)) == 1
-    await Worker(system).drain()
+    await processor.drain(system)
     [event] = await read(system)
     assert (event.payload, event.shop, event.topic, event.cluster) == (raw, SHOP, "app/uninstalled", None)
     assert event.processed_at is not None
@@ -114,9 +111,9 @@ async def test_what_is_delivered_again_is_neither_stored_nor_processed_again(
 ) -> None:
     assert await receive(system, arrival(), arrival(), arrival("event-2")) == 2
     assert await receive(system, arrival()) == 0
-    await Worker(system).drain()
+    await processor.drain(system)
     assert await receive(system, arrival(payload=b"other")) == 0
-    await Worker(system).drain()
+    await processor.drain(system)
     assert sorted(seen.event_id for seen in processor.seen) == ["event-1", "event-2"]
     assert [event.payload for event in await read(system)] == [b'{"id":1}'] * 2
 
@@ -130,66 +127,59 @@ async def test_two_senders_may_use_the_same_id(system: System) -> None:
 async def test_of_many_deliveries_at_once_one_is_stored(system: System, processor: Processor) -> None:
     stored = await asyncio.gather(*(receive(system, arrival(), arrival("event-2")) for _ in range(20)))
     assert sum(stored) == 2
-    await Worker(system).drain()
+    await processor.drain(system)
     assert len(processor.seen) == 2
 
 
 @pytest.mark.parametrize("trouble", [Retry("busy"), RuntimeError("a bug"), ConnectionError("gone")])
-async def test_what_fails_is_tried_again_until_it_succeeds(
-    system: System, monkeypatch: pytest.MonkeyPatch, trouble: Outcome | Exception
-) -> None:
-    failing = Processor(trouble, trouble)
-    use(monkeypatch, failing)
+async def test_what_fails_is_tried_again_until_it_succeeds(system: System, trouble: Outcome | Exception) -> None:
+    processor = Processor(trouble, trouble)
     await receive(system, arrival())
-    await Worker(system).drain()
+    await processor.drain(system)
     assert (await read(system))[0].processed_at is None
-    await rungs(system, 2)
+    await rungs(system, processor, 2)
     assert (await read(system))[0].processed_at is not None
-    assert len(failing.seen) == 3
+    assert len(processor.seen) == 3
 
 
-async def test_what_never_succeeds_ends_as_a_dead_job_and_an_alarm(
-    system: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    use(monkeypatch, Processor(*[Retry("busy")] * 100))
+async def test_what_never_succeeds_ends_as_a_dead_job_and_an_alarm(system: System) -> None:
+    processor = Processor(*[Retry("busy")] * 100)
     await receive(system, arrival())
-    await rungs(system, ladder.TRIES_MAX)
+    await rungs(system, processor, ladder.TRIES_MAX)
     async with system.database.acquire() as connection:
         assert await connection.fetchval("SELECT status FROM jobs") == "dead"
     assert (await read(system))[0].processed_at is None
 
 
-async def test_what_a_processor_writes_stands_only_with_the_mark_that_it_is_processed(
-    system: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_a_processor_writes_stands_only_with_the_mark_that_it_is_processed(system: System) -> None:
     async def write(connection: inbox.Connection) -> None:
         await connection.execute("UPDATE inbox_events SET topic = 'written'")
         raise RuntimeError("it can not be written")
 
-    use(monkeypatch, Processor(Done(write)))
+    processor = Processor(Done(write))
     await receive(system, arrival())
-    await Worker(system).drain()
+    await processor.drain(system)
     [event] = await read(system)
     assert (event.topic, event.processed_at) == ("app/uninstalled", None)
 
 
 async def test_a_processed_event_may_be_processed_again(system: System, processor: Processor) -> None:
     await receive(system, arrival())
-    await Worker(system).drain()
+    await processor.drain(system)
     [event] = await read(system)
     async with system.database.transaction() as connection:
         await queue.enqueue(connection, JobKind.inbox_event, RecordKind.inbox, str(event.id), at=system.clock.now())
-    await Worker(system).drain()
+    await processor.drain(system)
     assert [seen.processed_at is None for seen in processor.seen] == [True, False]
 
 
 async def test_a_removed_payload_is_gone_and_the_event_is_not_taken_again(system: System, processor: Processor) -> None:
     await receive(system, arrival("done"))
-    await Worker(system).drain()
+    await processor.drain(system)
     await receive(system, arrival("waiting"), Arrival("other", "app/uninstalled", b"{}", shop="other.myshopify.com"))
     async with system.database.acquire() as connection:
         assert await inbox.remove_payloads(connection, SHOP) == 2
-    await Worker(system).drain()
+    await processor.drain(system)
     assert [event.payload for event in await read(system)] == [None, None, b"{}"]
     assert all(event.processed_at for event in await read(system))
     assert [seen.event_id for seen in processor.seen] == ["done", "other"]
@@ -210,7 +200,7 @@ async def test_an_event_that_nothing_processes_is_found_by_the_checker(database_
 
 async def test_old_payloads_of_processed_events_are_forgotten(system: System, processor: Processor) -> None:
     await receive(system, arrival("old"), arrival("young"))
-    await Worker(system).drain()
+    await processor.drain(system)
     await receive(system, arrival("waiting"))
     long_ago = system.clock.now() - timedelta(days=system.settings.inbox_payload_days, seconds=1)
     async with system.database.acquire() as connection:
