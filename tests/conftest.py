@@ -90,14 +90,18 @@ async def admin(postgres: Server) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def template(postgres: Server, admin: asyncpg.Connection) -> str:
-    """The name of a migrated database without data, with no session on it."""
+async def template(postgres: Server, admin: asyncpg.Connection) -> AsyncIterator[str]:
+    """The name of a migrated database without data, with no session on it.
+
+    Tests that choose another event loop end this session's, and with it this fixture: it is then made anew.
+    """
     # Here, not above: the tests of chain and sandbox do without the business, so it need not even load.
     from app.migrations import migrate
 
     await admin.execute("CREATE DATABASE template_migrated TEMPLATE template_empty")
     await migrate(postgres.dsn("template_migrated"))
-    return "template_migrated"
+    yield "template_migrated"
+    await admin.execute("DROP DATABASE template_migrated WITH (FORCE)")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
