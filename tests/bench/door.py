@@ -5,14 +5,18 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from app.seeding import seed_merchant
+from app.settings import Settings
 from tests.bench import ground
 from tests.bench.figures import Figure, Target, figure_of_count, figure_of_ratio
 from tests.house import SHOP, free_port, make_settings, open_house, session_body
+
+# What load.py tells of each round, and the setting that has a door's port.
+Rounds = list[dict[str, float]]
+Port = Literal["shopify_port", "public_port"]
 
 CONNECTIONS = 32
 ROUNDS = 7
@@ -23,17 +27,19 @@ SESSIONS_COUNTED = 20
 async def measure_door() -> list[Figure]:
     with ground.folder() as data:
         async with ground.database(data) as dsn:
-            counts = await count_initiation_queries(dsn, data)
-            settle, bare = await _measure_rates(dsn, data)
+            # One set of settings for both: the merchant's secrets are sealed under its keys.
+            settings = make_settings(dsn, data, snapshot_refresh_ms=60_000)
+            counts = await count_initiation_queries(settings)
+            settle, bare = await measure_rates(
+                settings, data, "tests.bench.bare_door", "shopify_port", str(data / "tls")
+            )
     return [
         *compare("POST /shopify/payment", "request", settle, bare, Target(0.5, at_least=True)),
         figure_of_count("queries per initiation", counts, Target(2), note=f"{counts[-1]} when the merchant is known"),
     ]
 
 
-def compare(
-    what: str, one: str, settle: list[dict[str, float]], bare: list[dict[str, float]], target: Target
-) -> list[Figure]:
+def compare(what: str, one: str, settle: Rounds, bare: Rounds, target: Target) -> list[Figure]:
     """Rates of two servers that were asked in turns, and what one request (`one`) takes of the processor of each."""
     our_cpu, their_cpu = ([round_["server_us"] for round_ in rounds] for rounds in (settle, bare))
     best, best_bare = (max(rounds, key=lambda round_: round_["rate"]) for rounds in (settle, bare))
@@ -55,13 +61,13 @@ def compare(
     ]
 
 
-async def count_initiation_queries(dsn: str, data: Path) -> list[int]:
+async def count_initiation_queries(settings: Settings) -> list[int]:
     """Statements sent to the database by each of some payment sessions, the first one of the merchant's included.
 
     What the driver asks once per connection (the types of enums, while it prepares a statement) is not among them.
     """
     counts = []
-    async with open_house(make_settings(dsn, data)) as house:
+    async with open_house(settings) as house:
         # Opens the connection and prepares its statements; from then on the merchant only has to be read again.
         (await house.post_session(session_body())).raise_for_status()
         house.system.merchants.forget(SHOP)
@@ -72,30 +78,30 @@ async def count_initiation_queries(dsn: str, data: Path) -> list[int]:
     return counts
 
 
-async def _measure_rates(dsn: str, data: Path) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
-    """Settle's rounds and the other's, in turns; the one that is not asked waits."""
-    # No node is there, and none is needed.
-    settings = make_settings(dsn, data, snapshot_refresh_ms=60_000)
+async def measure_rates(settings: Settings, data: Path, bare: str, port: Port, *load: str) -> tuple[Rounds, Rounds]:
+    """Rounds of Settle's door and of the module `bare`, in turns; `load` are load.py's arguments.
+
+    No node is there, and none is needed; nor is there a worker, which would take its share of the machine.
+    """
     bare_settings = msgspec.structs.replace(settings, shopify_port=free_port(), public_port=free_port())
-    await seed_merchant(settings)
     with ExitStack() as stack:
         servers = []
         for name, command, its in (
             ("settle", ground.settle("serve"), settings),
-            ("bare", ground.module("tests.bench.bare_door"), bare_settings),
+            ("bare", ground.module(bare), bare_settings),
         ):
-            log = data / f"{name}.log"
+            log, number = data / f"{name}.log", getattr(its, port)
             running = stack.enter_context(ground.process(command, ground.environment_of(its), log))
-            await ground.wait_for_port(its.shopify_port, running, log)
-            servers.append((running.pid, its.shopify_port))
-        return run_in_turns(stack.enter_context(load_generator(str(data / "tls"))), servers)
+            await ground.wait_for_port(number, running, log)
+            servers.append((running.pid, number))
+        return _run_in_turns(stack.enter_context(_load_generator(*load)), servers)
 
 
-def run_in_turns(ask: Any, servers: list[tuple[int, int]]) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+def _run_in_turns(ask: Any, servers: list[tuple[int, int]]) -> tuple[Rounds, Rounds]:
     """The rounds of two servers, given by process id and port; the one that is not asked waits."""
     for pid, port in servers:  # connections are opened, statements prepared
         _run_round(ask, pid, port, 1)
-    rounds: tuple[list[dict[str, float]], list[dict[str, float]]] = ([], [])
+    rounds: tuple[Rounds, Rounds] = ([], [])
     for turn in range(ROUNDS):
         order = (0, 1) if turn % 2 == 0 else (1, 0)
         for which in order:
@@ -112,7 +118,7 @@ def _run_round(ask: Any, pid: int, port: int, seconds: float) -> dict[str, float
 
 
 @contextmanager
-def load_generator(*what: str) -> Iterator[Any]:
+def _load_generator(*what: str) -> Iterator[Any]:
     """A function that gives load.py an order and returns its answer; `what` are its arguments."""
     command = ground.module("tests.bench.load", *what)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:

@@ -7,10 +7,11 @@ from tests.bench.chain import count_chain
 from tests.bench.door import count_initiation_queries
 from tests.bench.request import run_request_process
 from tests.bench.watching import count_poll_calls
+from tests.house import make_settings
 
 
 async def test_an_initiation_sends_at_most_two_queries(database_url: str, tmp_path: Path) -> None:
-    counts = await count_initiation_queries(database_url, tmp_path)
+    counts = await count_initiation_queries(make_settings(database_url, tmp_path))
     assert max(counts) <= 2
     assert counts[-1] == 1
 
