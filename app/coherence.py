@@ -7,12 +7,12 @@ from typing import Any
 from app.lifecycle import Lifecycle
 from app.payments.lifecycle import PAYMENTS
 from app.payments.terms import terms_of as terms_of_payment
-from app.payments.transfers import expected_of
 from app.records import Cluster, IssuedTransaction, Payment, Refund
 from app.refunds.lifecycle import REFUNDS
 from app.refunds.terms import terms_of as terms_of_refund
 from app.system import System
 from app.transactions.purpose import Terms
+from app.transactions.transfers import expected_of
 from chain.errors import NodeError, Unverified
 from chain.verification import verify_settled
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from app.payments.quotas import day_of
 from app.records import Cluster
 from app.system import System
+from app.transactions.quotas import day_of
 
 # What was issued counts on the day on which it was handed out, a reclaim on that on which it was sent. What is live or
 # dead cost nothing yet. Returned may be more than locked: what others put into our accounts comes to us as well.

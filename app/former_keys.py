@@ -10,9 +10,9 @@ from solders.pubkey import Pubkey
 from app.clusters import ClusterParts
 from app.errors import SettleError
 from app.logs import get_logger
-from app.payments.unknown import note_ours
 from app.records import Cluster
 from app.system import System
+from app.watching.unknown import note_ours
 from chain.errors import NodeError
 from chain.funds import FEE, sign_move
 

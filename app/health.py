@@ -10,11 +10,11 @@ import msgspec
 
 from app import metrics, restores
 from app.database import classify_error
-from app.payments import quotas
 from app.privacy.requests import DAYS as PRIVACY_DAYS
 from app.records import PaymentStatus, PrivacyKind, RefundStatus
 from app.refunds.lifecycle import REFUNDS
 from app.system import System
+from app.transactions import quotas
 from chain.errors import NodeError
 
 _OPEN_PAYMENTS = "SELECT status, count(*) AS count FROM payments WHERE status = ANY($1) GROUP BY status"

@@ -175,7 +175,7 @@ _FATE = {member.value: member for member in Fate}
 
 
 class WatchKind(StrEnum):
-    """Which of the watchers saw a transaction of ours on the chain first (app/payments/watcher.py)."""
+    """Which of the watchers saw a transaction of ours on the chain first (app/watching/watcher.py)."""
 
     # A node was asked for it.
     polling = "polling"
@@ -1630,7 +1630,7 @@ class InboxEvent(Record, frozen=True):
 
 
 class Sweep(Record, frozen=True):
-    """How far a fee payer's history was read (app/payments/sweep.py)."""
+    """How far a fee payer's history was read (app/watching/sweep.py)."""
 
     TABLE: ClassVar[str] = "sweeps"
     COLUMN_TYPES: ClassVar[dict[str, str]] = {

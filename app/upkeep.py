@@ -8,10 +8,10 @@ from app.errors import SettleError
 from app.inbox import forget_old_payloads
 from app.install.states import forget_old_states
 from app.logs import get_logger
-from app.payments.unknown import forget_foreign
 from app.portal.sessions import forget_ended
 from app.privacy.requests import keep_requests_going
 from app.system import System
+from app.watching.unknown import forget_foreign
 
 # Never-ending tokens are exchanged, quiet shops' renewed before their refresh token ends, lost ones tried again.
 _TOKENS_DUE = """

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from app.payments.unknown import list_unknown, review
 from app.restores import pause_issuing
 from app.system import System
+from app.watching.unknown import list_unknown, review
 from handlers.figures import show
 from handlers.running import run_with_system
 

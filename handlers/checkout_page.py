@@ -17,13 +17,13 @@ from app import metrics
 from app.errors import RequestInvalid, SettleError
 from app.languages.reader import Reader
 from app.logs import bind_contextvars, get_logger
+from app.page_feed import PaymentFeed
 from app.payments.expiry import renew
-from app.payments.feed import PaymentFeed
-from app.payments.relay import send_signed
 from app.payments.view import OPENED_MEANWHILE, PAYABLE, PaymentView, Stage, quote_for_page
 from app.payments.wording import amount_of, find_reader, reader_of, word_view
 from app.records import Cluster
 from app.system import System
+from app.transactions.relay import send_signed
 from handlers.pages import NO_STORE, render_page
 from handlers.qr_code import draw_qr
 from handlers.requests import Json, read_body, refuse_unknown, system_of

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.payments import helius
+from app.watching import helius
 from handlers.requests import Json, read_body, system_of
 
 

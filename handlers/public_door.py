@@ -10,7 +10,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.health import Gauges
-from app.payments.feed import PaymentFeed
+from app.page_feed import PaymentFeed
 from app.payments.view_board import ViewBoard
 from app.portal.sessions import SignedOut
 from app.settings import Settings

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.errors import SettleError
 from app.health import watch_balances
 from app.logs import get_logger
-from app.payments.feed import PaymentFeed
+from app.page_feed import PaymentFeed
 from app.restores import notice_restore
 from app.system import System
 from handlers.door_tls import DoorTls

@@ -8,13 +8,13 @@ from app.health import watch_balances
 from app.jobs.worker import Worker
 from app.logs import get_logger
 from app.payments.expiry import Expiry
-from app.payments.notices import Notices
-from app.payments.reclaim import Reclaimer
-from app.payments.sweep import Sweeper
-from app.payments.watcher import Watcher
 from app.restores import notice_restore
 from app.system import System
+from app.transactions.reclaim import Reclaimer
 from app.upkeep import Upkeep
+from app.watching.notices import Notices
+from app.watching.sweep import Sweeper
+from app.watching.watcher import Watcher
 
 
 async def work(system: System, stop: asyncio.Event) -> None:

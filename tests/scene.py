@@ -15,13 +15,13 @@ import msgspec
 from app.clusters import ClusterParts
 from app.payments.initiation import open_payment
 from app.payments.issuing import offer_transaction
-from app.payments.reclaim import Reclaimer
-from app.payments.watcher import Watcher
 from app.records import Cluster
 from app.sandbox.devnet import Devnet
 from app.sandbox.wallet.signing import parse_transaction, sign
 from app.shopify.payloads import read_payment_session
 from app.system import System
+from app.transactions.reclaim import Reclaimer
+from app.watching.watcher import Watcher
 from tests.box import Box, open_box
 from tests.house import SHOP, VERSION, session_body
 from tests.waiting import wait_until

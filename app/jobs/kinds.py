@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from app.inbox import InboxHandler
 from app.jobs.outcomes import Handler
 from app.onboarding.configuration import READY, UNREADY
-from app.payments import helius
 from app.privacy.requests import PRIVACY
 from app.records import InboxSource, JobKind
 from app.shopify.decline_mutations import DECLINE_CAPTURE, DECLINE_VOID
 from app.shopify.payment_mutations import PENDING, REJECT, RESOLVE
 from app.shopify.refund_mutations import REJECT_REFUND, RESOLVE_REFUND
 from app.shopify.webhooks import process_webhook
+from app.watching import helius
 
 HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.payment_resolve: RESOLVE,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.errors import CustomerError
-from app.payments.lifecycle import notify_page
+from app.page_feed import notify_page
 from app.records import Payment
 from app.system import System
 from chain.errors import Refused

@@ -14,11 +14,11 @@ from app.clusters import ClusterParts
 from app.database import classify_error
 from app.logs import get_logger
 from app.payments import lifecycle, refusals
-from app.payments.issued import has_open_transactions
 from app.payments.issuing import read_case
 from app.payments.rejection import reject_pended
 from app.records import MerchantStatus, Payment, PaymentStatus
 from app.system import System
+from app.transactions.issued import has_open_transactions
 from chain.errors import NodeError
 from chain.programs import MAX_STATUSES_PER_CALL
 

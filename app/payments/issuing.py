@@ -80,7 +80,7 @@ class PaymentRequest(Request[PaymentCase]):
 async def offer_transaction(system: System, payment_id: str, account: str, network_address: str | None = None) -> Offer:
     """Give a wallet (base58) a transaction that pays this payment, or say why not.
 
-    `network_address`: where the request comes from, when that is known. Raises what app/payments/refusals.py lists,
+    `network_address`: where the request comes from, when that is known. Raises what the two refusals.py list,
     chain.errors.Refused, ScreeningUnavailable or PriceUnavailable.
     """
     return await offer(system, PaymentRequest(payment_id), account, network_address)

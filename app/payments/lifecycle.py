@@ -1,8 +1,8 @@
 """The lifecycle of a payment: the allowed moves."""
 
 from app import metrics
-from app.database import Connection
 from app.lifecycle import Lifecycle
+from app.page_feed import notify_page
 from app.records import Payment, PaymentStatus, RecordKind
 
 S = PaymentStatus
@@ -21,11 +21,6 @@ MOVES: dict[PaymentStatus, frozenset[PaymentStatus]] = {
 
 # A payment is born in one of these.
 BIRTHS = frozenset({S.pending, S.superseded})
-
-
-async def notify_page(connection: Connection, payment_id: str) -> None:
-    """Wake the pages that show this payment, once the transaction commits."""
-    await connection.execute("SELECT pg_notify('payments', $1)", payment_id)
 
 
 PAYMENTS = Lifecycle(

@@ -11,12 +11,12 @@ from app.clusters import ClusterParts
 from app.database import Connection
 from app.jobs import queue
 from app.logs import get_logger
-from app.payments.agreement import read_agreed
-from app.payments.lifecycle import notify_page
+from app.page_feed import notify_page
 from app.payments.terms import terms_of
-from app.payments.transfers import expected_of
 from app.records import Fate, IssuedTransaction, JobKind, Payment, PaymentStatus, RecordKind
 from app.system import System
+from app.transactions.agreement import read_agreed
+from app.transactions.transfers import expected_of
 from chain.errors import Unverified
 from chain.verification import verify_settled
 

@@ -7,12 +7,12 @@ from decimal import Decimal
 from app import events
 from app.errors import CustomerError
 from app.money import to_base_units
-from app.payments.issued import has_open_transactions
-from app.payments.lifecycle import notify_page
+from app.page_feed import notify_page
 from app.prices.board import PAR
 from app.prices.source import Price
 from app.records import Payment, PaymentStatus, RecordKind
 from app.system import System
+from app.transactions.issued import has_open_transactions
 
 # The chain counts token amounts in unsigned 64-bit integers, PostgreSQL in signed ones.
 USDC_UNITS_MAX = 2**63 - 1

@@ -5,10 +5,10 @@ from app.database import Connection
 from app.jobs import queue
 from app.logs import get_logger
 from app.payments import lifecycle
-from app.payments.issued import has_open_transactions
 from app.records import JobKind, PaymentStatus, RecordKind, RejectReason
 from app.screening.screener import Verdict
 from app.system import System
+from app.transactions.issued import has_open_transactions
 
 
 async def screen_out(system: System, payment_id: str, wallet: str, verdict: Verdict) -> None:

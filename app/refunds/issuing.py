@@ -7,7 +7,6 @@ from app.database import Connection
 from app.errors import SettleError
 from app.logs import get_logger
 from app.money import format_amount, format_usdc
-from app.payments.refusals import IssuingPaused
 from app.privacy.nobody import NOBODY
 from app.records import Cluster, Merchant, MerchantStatus, PaymentGroup, RecordKind, Refund, RefundStatus
 from app.refunds import refusals
@@ -17,6 +16,7 @@ from app.system import System
 from app.transactions.issuing import STANDING, Case, Offer, Request, Standing
 from app.transactions.issuing import offer_transaction as offer
 from app.transactions.pinning import pin_first
+from app.transactions.refusals import IssuingPaused
 from chain.errors import PayeeWallet
 
 S = RefundStatus
@@ -96,7 +96,7 @@ async def offer_refund(system: System, refund_id: str, account: str, network_add
     """Give a wallet (base58) a transaction that pays this refund, or say why not.
 
     `network_address`: where the request comes from, when that is known. Raises what app/refunds/refusals.py and
-    app/payments/refusals.py list, chain.errors.Refused or ScreeningUnavailable.
+    app/transactions/refusals.py list, chain.errors.Refused or ScreeningUnavailable.
     """
     try:
         return await offer(system, RefundRequest(refund_id), account, network_address)

@@ -2,11 +2,11 @@
 
 from app.database import Connection
 from app.jobs import queue
-from app.payments.issued import has_open_transactions
 from app.records import JobKind, RecordKind, Refund, RefundException, RefundStatus
 from app.refunds import lifecycle
 from app.refunds.terms import terms_of
 from app.system import System
+from app.transactions.issued import has_open_transactions
 from app.transactions.purpose import Purpose, Terms
 
 S = RefundStatus

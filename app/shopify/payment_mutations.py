@@ -8,7 +8,6 @@ from app.database import Connection
 from app.jobs.outcomes import Done, Outcome, Retry
 from app.logs import get_logger
 from app.payments import lifecycle
-from app.payments.issued import has_open_transactions
 from app.payments.pending import is_under_way, note_pended
 from app.records import (
     Job,
@@ -25,6 +24,7 @@ from app.shopify.answers import Acknowledged, Conflict, Wanted
 from app.shopify.mutation import Message, Mutation
 from app.shopify.versions import VERSIONS
 from app.system import System
+from app.transactions.issued import has_open_transactions
 
 
 class PaymentMutation(Mutation):

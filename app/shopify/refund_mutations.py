@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from app.database import Connection
-from app.payments.issued import has_open_transactions
 from app.records import Job, Merchant, RecordKind, Refund, RefundException, RefundStatus
 from app.refunds import lifecycle
 from app.shopify.answers import Acknowledged, Wanted
 from app.shopify.mutation import Message, Mutation
 from app.shopify.repeated_reject import RepeatedReject
 from app.system import System
+from app.transactions.issued import has_open_transactions
 
 _READ = "SELECT r AS refund, m AS merchant FROM refunds r JOIN merchants m ON m.id = r.merchant_id WHERE r.id = $1"
 

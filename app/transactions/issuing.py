@@ -14,15 +14,14 @@ from app.clusters import ClusterParts
 from app.database import Connection
 from app.errors import SettleError
 from app.logs import bind_contextvars, get_logger
-from app.payments import refusals
-from app.payments.issued import store_issued
-from app.payments.quotas import Ask, Cost, check_quotas, digest_network
-from app.payments.transfers import plan_of, transfer_of
 from app.records import IssuedTransaction, Merchant, PaymentGroup, Row
 from app.system import System
-from app.transactions import pinning
+from app.transactions import pinning, refusals
+from app.transactions.issued import store_issued
 from app.transactions.pinning import Pinned
 from app.transactions.purpose import Terms
+from app.transactions.quotas import Ask, Cost, check_quotas, digest_network
+from app.transactions.transfers import plan_of, transfer_of
 from chain.addresses import check_wallet, parse_wallet
 from chain.errors import FeePayerUnavailable, MerchantWallet, NodeError, Refused
 from chain.fee_payer import FeePayer
@@ -123,7 +122,7 @@ async def offer_transaction(system: System, request: Request[C], account: str, n
     """Give a wallet (base58) a transaction, or say why not.
 
     `network_address`: where the request comes from, when that is known. Raises what the request and
-    app/payments/refusals.py list, chain.errors.Refused or ScreeningUnavailable.
+    app/transactions/refusals.py list, chain.errors.Refused or ScreeningUnavailable.
     """
     return await _offer_transaction(system, request, account, network_address, may_pin=True)
 

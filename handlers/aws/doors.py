@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from mangum import Mangum
 
-from app.payments.feed import PaymentFeed
+from app.page_feed import PaymentFeed
 from handlers.aws.container import CONTAINER, Container, Event
 from handlers.public_door import make_public_door
 from handlers.requests import error_body

@@ -11,13 +11,13 @@ from app.jobs.worker import Worker
 from app.logs import get_logger
 from app.pauses import pause
 from app.payments.expiry import Expiry
-from app.payments.issued import is_any_open
-from app.payments.reclaim import Reclaimer
-from app.payments.sweep import Sweeper
-from app.payments.watcher import Watcher
 from app.restores import notice_restore
 from app.system import System
+from app.transactions.issued import is_any_open
+from app.transactions.reclaim import Reclaimer
 from app.upkeep import Upkeep
+from app.watching.sweep import Sweeper
+from app.watching.watcher import Watcher
 from chain.errors import FeePayerUnavailable, NodeError
 from handlers.aws.container import CONTAINER, Event
 

@@ -24,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 import chain.node
 from app.logs import configure_logs
-from app.payments.feed import PaymentFeed
+from app.page_feed import PaymentFeed
 from app.payments.initiation import open_payment
 from app.screening.trm import TrmScreener
 from app.settings import Settings, load

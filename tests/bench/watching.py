@@ -16,9 +16,9 @@ import msgspec
 from prometheus_client import REGISTRY
 
 from app.payments.terms import terms_of
-from app.payments.transfers import expected_of
-from app.payments.watcher import Watcher
 from app.records import Cluster, IssuedTransaction, Payment
+from app.transactions.transfers import expected_of
+from app.watching.watcher import Watcher
 from chain import wire
 from chain.programs import MAX_STATUSES_PER_CALL
 from chain.settled import read_settled

@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ("chain", "app", "handlers")
 LINES_MAX = 500
+# From what transactions are for all that is issued, to what watches them for both: each imports from its left only.
+MONEY = ("app.transactions", "app.payments", "app.refunds", "app.watching")
 # Written by a program, for programs.
 GENERATED = {"app/records.py"}
 
@@ -59,6 +61,12 @@ def upward_imports(path: str, tree: ast.Module) -> list[str]:
     return [name for name in imports(path, tree) if lies_in(name, *above)]
 
 
+def backward_imports(path: str, tree: ast.Module) -> list[str]:
+    """What a package of the money's path imports from those that build on it."""
+    later = MONEY[MONEY.index(".".join(Path(path).parts[:2])) + 1 :]
+    return [name for name in imports(path, tree) if lies_in(name, *later)]
+
+
 def sandbox_leaks(path: str, tree: ast.Module) -> list[str]:
     """Imports across the wall around the sandbox, from either side."""
     names = list(imports(path, tree))
@@ -94,6 +102,11 @@ def float_calls(tree: ast.Module) -> list[int]:
 @pytest.mark.parametrize("path", modules(*LAYERS))
 def test_imports_point_downwards(path: str) -> None:
     assert upward_imports(path, parse(path)) == []
+
+
+@pytest.mark.parametrize("path", modules(*(package.replace(".", "/") for package in MONEY)))
+def test_transactions_know_neither_payments_nor_refunds_and_these_not_their_watchers(path: str) -> None:
+    assert backward_imports(path, parse(path)) == []
 
 
 @pytest.mark.parametrize("path", modules("app", "handlers"))
@@ -141,6 +154,12 @@ def test_the_schema_folder_does_not_hide_the_installed_prisma() -> None:
 )
 def test_an_upward_import_is_noticed_wherever_it_hides(path: str, source: str) -> None:
     assert upward_imports(path, ast.parse(source)) != []
+
+
+def test_a_backward_import_is_noticed() -> None:
+    assert backward_imports("app/transactions/issued.py", ast.parse("from app.payments import lifecycle")) != []
+    assert backward_imports("app/refunds/issuing.py", ast.parse("import app.watching.hints")) != []
+    assert backward_imports("app/refunds/issuing.py", ast.parse("from app.payments import lifecycle")) == []
 
 
 @pytest.mark.parametrize(

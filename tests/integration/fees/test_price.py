@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from solders.transaction import Transaction
 
-from app.payments.refusals import IssuingPaused
+from app.transactions.refusals import IssuingPaused
 from chain.fees import transaction_fee
 from tests.box import open_box
 from tests.scene import Scene, open_scene

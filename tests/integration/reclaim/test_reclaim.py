@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from solders.pubkey import Pubkey
 
-from app.payments.reclaim import Reclaimer
+from app.transactions.reclaim import Reclaimer
 from chain.reclaim import ACCOUNTS_PER_RECLAIM, Locked, may_reclaim, sign_reclaim
 from chain.single_use import SingleUse
 from tests.scene import Scene
@@ -206,7 +206,7 @@ async def test_a_lamport_more_in_an_account_stops_no_reclaim(scene: Scene) -> No
 
 @pytest.mark.rule("R03")
 async def test_a_full_round_is_followed_by_the_next_at_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.payments.reclaim.ROUND_MAX", 4)
+    monkeypatch.setattr("app.transactions.reclaim.ROUND_MAX", 4)
     for _ in range(10):
         await scene.pay()
     await scene.settle()

@@ -16,10 +16,10 @@ from solders.signature import Signature
 from solders.system_program import TransferParams, transfer
 from solders.transaction import Transaction
 
-from app.payments import sweep, unknown
-from app.payments.sweep import Sweeper
-from app.payments.watcher import Watcher
 from app.records import Cluster
+from app.watching import sweep, unknown
+from app.watching.sweep import Sweeper
+from app.watching.watcher import Watcher
 from chain import node
 from tests.box import Box, open_box
 from tests.conftest import Scale

@@ -11,13 +11,13 @@ import msgspec
 
 from app.coherence import check_records
 from app.jobs.worker import Worker
-from app.payments import helius
-from app.payments.watcher import Watcher
 from app.records import Cluster
 from app.sandbox.helius_formats import enhanced_item, raw_item
 from app.sandbox.wallet.signing import parse_transaction, sign
 from app.settings import Settings
 from app.system import System
+from app.watching import helius
+from app.watching.watcher import Watcher
 from tests.box import Box, open_box_in, open_world, settings_in
 from tests.conftest import Scale, Server
 from tests.integration.watching.test_each_alone import fetch, only, pay

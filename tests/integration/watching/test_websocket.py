@@ -11,8 +11,8 @@ from solders.keypair import Keypair
 from websockets.asyncio.server import ServerConnection, serve
 
 from app.fee_payers import FeePayers
-from app.payments.notices import Notices
 from app.records import Cluster
+from app.watching.notices import Notices
 from chain.fee_payer import KeyFileFeePayer
 from tests.box import Box, open_box
 from tests.waiting import wait_until

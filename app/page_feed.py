@@ -1,13 +1,18 @@
-"""The live feed of one process: wakes everybody who shows a payment when it changes."""
+"""The live feed of pages: whoever changes a payment says so, and every process wakes those who show it."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.database import Database
+from app.database import Connection, Database
 
 CHANNEL = "payments"
+
+
+async def notify_page(connection: Connection, payment_id: str) -> None:
+    """Wake the pages that show this payment, once the transaction commits."""
+    await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payment_id)
 
 
 class PaymentFeed:

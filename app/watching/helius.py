@@ -14,9 +14,9 @@ from app.arrivals import receive as store
 from app.errors import RequestInvalid, SettleError
 from app.jobs.outcomes import Done, Outcome
 from app.logs import get_logger
-from app.payments.hints import take_hint
 from app.records import Cluster, InboxEvent, InboxSource, WatchKind
 from app.system import System
+from app.watching.hints import take_hint
 
 _SIGNATURE = re.compile(r"[1-9A-HJ-NP-Za-km-z]{64,88}")
 

@@ -3,9 +3,9 @@
 from solders.pubkey import Pubkey
 
 from app.logs import bind_contextvars, get_logger
-from app.payments import refusals
 from app.records import Cluster
 from app.system import System
+from app.transactions import refusals
 from chain.countersigning import check_countersigned, signature_of
 from chain.errors import NodeError, NodeRefused, NotCountersigned
 

@@ -4,10 +4,10 @@ from datetime import datetime
 
 from app import events, metrics
 from app.database import Connection
-from app.payments.lifecycle import notify_page
-from app.payments.quotas import Ask
+from app.page_feed import notify_page
 from app.records import Cluster, Fate, IssuedTransaction, RecordKind
 from app.transactions.purpose import record_of
+from app.transactions.quotas import Ask
 from chain.node import Blockhash
 from chain.payment_transaction import SignedTransaction
 

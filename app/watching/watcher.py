@@ -16,11 +16,11 @@ from app.clusters import ClusterParts
 from app.database import classify_error
 from app.logs import bound_contextvars, get_logger
 from app.pauses import pause
-from app.payments import settlement
-from app.payments.hints import take_hint
 from app.records import Fate, IssuedTransaction, WatchKind
 from app.system import System
 from app.transactions.purpose import names_of
+from app.watching import settlement
+from app.watching.hints import take_hint
 from chain.death import Candidate, DeathReport, Life, dead_signatures
 from chain.errors import NodeError
 from chain.node import SignatureStatus

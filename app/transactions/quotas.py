@@ -15,10 +15,10 @@ from app import metrics
 from app.database import Connection
 from app.errors import SettleError
 from app.logs import get_logger
-from app.payments import refusals
 from app.records import Cluster, PaymentGroup, Row
 from app.settings import Settings
 from app.system import System
+from app.transactions import refusals
 from app.transactions.purpose import Terms
 
 WINDOW = timedelta(hours=24)

@@ -8,11 +8,11 @@ from solders.pubkey import Pubkey
 from app import metrics
 from app.clusters import ClusterParts
 from app.logs import get_logger
-from app.payments.hints import take_hint
-from app.payments.issued import open_fee_payers
 from app.records import Cluster, WatchKind
 from app.settings import Settings
 from app.system import System
+from app.transactions.issued import open_fee_payers
+from app.watching.hints import take_hint
 from chain.errors import NodeError
 from chain.programs import MAX_STATUSES_PER_CALL
 from chain.subscription import LogsListener, follow_logs, websocket_url

@@ -6,16 +6,16 @@ from app.database import Connection
 from app.jobs import queue
 from app.logs import get_logger
 from app.money import from_base_units
-from app.payments.agreement import read_agreed
-from app.payments.issued import set_fate
-from app.payments.lifecycle import notify_page
+from app.page_feed import notify_page
 from app.payments.pending import pend_when_far
 from app.payments.purpose import PaymentPurpose
-from app.payments.transfers import expected_of
 from app.records import Fate, IssuedTransaction, Payment, PaymentGroup, Refund
 from app.refunds.purpose import RefundPurpose
 from app.system import System
+from app.transactions.agreement import read_agreed
+from app.transactions.issued import set_fate
 from app.transactions.purpose import Purpose, names_of
+from app.transactions.transfers import expected_of
 from chain.errors import Unverified
 from chain.node import SignatureStatus
 from chain.verification import verify_settled

@@ -13,11 +13,11 @@ from app import restores
 from app.clusters import ClusterParts
 from app.logs import get_logger
 from app.pauses import pause
-from app.payments.hints import take_hint
-from app.payments.issued import open_fee_payers
-from app.payments.unknown import keep_unknown, read_unknown
 from app.records import Sweep, WatchKind
 from app.system import System
+from app.transactions.issued import open_fee_payers
+from app.watching.hints import take_hint
+from app.watching.unknown import keep_unknown, read_unknown
 from chain.errors import NodeError
 from chain.node import EpochInfo, HistoryLine
 from chain.pool import Member
