@@ -28,11 +28,13 @@ run: setup ## Set up and start the sandbox: store on :8000, Settle on :8001, Sho
 test: setup ## Set up and run every test at CI's scale, browser tests included (ARGS="-k ..." chooses)
 	@sh scripts/setup_chromium.sh
 	@sh scripts/setup_nginx.sh
+	@sh scripts/setup_promtool.sh
 	@SETTLE_TEST_SCALE=ci .venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 soak: setup ## The same tests at the figures the issues name; takes much longer
 	@sh scripts/setup_chromium.sh
 	@sh scripts/setup_nginx.sh
+	@sh scripts/setup_promtool.sh
 	@SETTLE_TEST_SCALE=soak .venv/bin/python -m pytest --timeout=3600 $(ARGS)
 
 bench: setup ## Measure, and print the ratios as tables
