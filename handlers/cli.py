@@ -22,7 +22,7 @@ from app.refunds.resend import resend_stuck_refunds
 from app.reporting import configure_reporting
 from app.seeding import seed_merchant
 from app.settings import Settings, load
-from app.settings_example import example
+from app.settings.example import example
 from app.system import System
 from chain.errors import ChainError
 from handlers.chain_commands import restored, unknown

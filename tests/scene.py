@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import dataclasses
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 
 from app.clusters import ClusterParts
 from app.payments.initiation import open_payment
@@ -136,7 +136,7 @@ class Scene:
     @asynccontextmanager
     async def restarted(self, **changes: Any) -> AsyncIterator["Scene"]:
         """Another process of Settle, with other settings, on the same records and chain."""
-        system = await System.open(msgspec.structs.replace(self.system.settings, **changes))
+        system = await System.open(dataclasses.replace(self.system.settings, **changes))
         try:
             yield _look_at(self.box, system)
         finally:

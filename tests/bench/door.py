@@ -1,13 +1,12 @@
 """Shopify's door: how many payment sessions a second, compared with a server that only inserts; and its queries."""
 
+import dataclasses
 import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
-
-import msgspec
 
 from app.settings import Settings
 from tests.bench import ground
@@ -83,7 +82,7 @@ async def measure_rates(settings: Settings, data: Path, bare: str, port: Port, *
 
     No node is there, and none is needed; nor is there a worker, which would take its share of the machine.
     """
-    bare_settings = msgspec.structs.replace(settings, shopify_port=free_port(), public_port=free_port())
+    bare_settings = dataclasses.replace(settings, shopify_port=free_port(), public_port=free_port())
     with ExitStack() as stack:
         servers = []
         for name, command, its in (

@@ -1,6 +1,7 @@
 """The ground a measurement stands on: a database of its own, and processes of Settle."""
 
 import asyncio
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -9,8 +10,6 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-
-import msgspec
 
 from app.embedded_postgres import EmbeddedPostgres
 from app.migrations import migrate
@@ -44,7 +43,7 @@ async def database(data: Path) -> AsyncIterator[str]:
 
 def environment_of(settings: Settings) -> dict[str, str]:
     """Our environment with these settings."""
-    given = msgspec.structs.asdict(settings)
+    given = dataclasses.asdict(settings)
     texts = {name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in given.items()}
     return dict(os.environ) | {variable(name): text for name, text in texts.items() if text}
 

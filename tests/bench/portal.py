@@ -1,5 +1,6 @@
 """The portal with a million payments: lists, search and finder beside the same with ten thousand; the export."""
 
+import dataclasses
 import os
 import random
 import time
@@ -8,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
 import asyncpg
-import msgspec
 
 from app.migrations import migrate
 from app.portal.clues import read_clue
@@ -104,9 +104,7 @@ async def measure_portal() -> list[Figure]:
         async with ground.database(data) as dsn:
             many_dsn = await _another_database(dsn)
             settings = make_settings(dsn, data)
-            systems = [
-                await System.open(msgspec.structs.replace(settings, database_url=its)) for its in (many_dsn, dsn)
-            ]
+            systems = [await System.open(dataclasses.replace(settings, database_url=its)) for its in (many_dsn, dsn)]
             try:
                 # Both over the same hundred days, so that a day has a hundred times as many.
                 many = await _fill(systems[0], MANY, now, timedelta(days=100) / MANY)

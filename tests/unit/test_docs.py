@@ -14,7 +14,7 @@ from app import metrics
 from app.jobs.outcomes import Retry
 from app.records import PaymentException, PaymentStatus, RefundException, RefundStatus
 from app.sandbox.world import Ports, World
-from app.settings import Settings, variable
+from app.settings import read_fields, variable
 from app.shopify.mutation import CONFLICT, UNINSTALLED
 from chain.reasons import Reason
 from handlers import (
@@ -219,7 +219,7 @@ def test_every_command_and_setting_named_in_a_document_exists(path: Path) -> Non
     assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
     commands = set(get_command(cli.cli).commands)  # type: ignore[attr-defined]  # it is a group
     assert set(re.findall(r"(?:^|`)settle ([a-z-]+)", text, re.MULTILINE)) <= commands
-    settings = {variable(name) for name in Settings.__struct_fields__}
+    settings = {variable(name) for name in read_fields()}
     named = set(re.findall(r"\bSETTLE_[A-Z_]*[A-Z]\b", text)) - OTHER_VARIABLES
     # `SETTLE_TRM_...` stands for a family.
     families = {name.removesuffix("_...") for name in re.findall(r"SETTLE_[A-Z_]*\.\.\.", text)}

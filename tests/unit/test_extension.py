@@ -55,14 +55,8 @@ def test_sessions_go_to_shopifys_door(name: str) -> None:
 
 def test_the_version_is_one_we_speak_and_the_one_we_configure_with() -> None:
     versions = {EXTENSION["api_version"], APP["webhooks"]["api_version"]}
-    assert versions == {
-        Settings.__struct_defaults__[Settings.__struct_fields__.index("shopify_api_version") - _required()]
-    }
+    assert versions == {Settings.shopify_api_version}
     assert versions <= set(SUPPORTED)
-
-
-def _required() -> int:
-    return len(Settings.__struct_fields__) - len(Settings.__struct_defaults__)
 
 
 def test_the_app_stands_alone_and_asks_for_nothing_but_what_the_extension_grants() -> None:

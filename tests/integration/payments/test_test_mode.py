@@ -13,7 +13,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.doctor import examine
-from app.settings import Settings, SettingsInvalid, load, names
+from app.settings import Settings, SettingsInvalid, load, names, read_fields
 from app.system import System
 from tests.box import Box, open_box
 from tests.house import make_settings
@@ -187,7 +187,7 @@ async def test_one_clusters_node_being_down_stops_nothing_on_the_other(
 
 def changed(settings: Settings, **changes: Any) -> Settings:
     """Read anew, with these changes."""
-    given = {field: getattr(settings, field) for field in settings.__struct_fields__} | changes
+    given = {field: getattr(settings, field) for field in read_fields()} | changes
     texts = {name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in given.items()}
     return load({f"SETTLE_{name.upper()}": text for name, text in texts.items()})
 

@@ -1,5 +1,6 @@
 """Webhooks in any order, any number of times and hours late lead to the same final state as in order and in time."""
 
+import dataclasses
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -116,9 +117,7 @@ class Copy:
 @asynccontextmanager
 async def copied(admin: asyncpg.Connection, settings: Settings, base: str, name: str) -> AsyncIterator[Copy]:
     await admin.execute(f"CREATE DATABASE {name} TEMPLATE {base} STRATEGY file_copy")
-    system = await System.open(
-        msgspec.structs.replace(settings, database_url=settings.database_url.replace(base, name))
-    )
+    system = await System.open(dataclasses.replace(settings, database_url=settings.database_url.replace(base, name)))
     try:
         copy = Copy(system)
         yield copy

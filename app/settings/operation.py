@@ -1,0 +1,19 @@
+"""Settings of the operator."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from app.settings.about import about
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """Where and how Settle runs: AWS, and what is seen of it."""
+
+    aws_queue_url: Annotated[str, about("SQS queue that is rung when a job is due.")] = ""
+    aws_secret_id: Annotated[str, about("Secret in AWS Secrets Manager: JSON of more SETTLE_ variables.")] = ""
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], about("Least severe log line.")] = "info"
+    worker_metrics_port: Annotated[
+        int, about("Port on which a worker answers /metrics, on SETTLE_HOST; 0: none.", ge=0, le=65535)
+    ] = 0
+    sentry_dsn: Annotated[str, about("Sentry project; empty: off.", secret=True)] = ""
