@@ -3,18 +3,22 @@
 import base64
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from solders.keypair import Keypair
+from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.doctor import examine
+from app.records import Cluster
 from app.settings import Settings, SettingsInvalid, load, names, read_fields
 from app.system import System
+from chain.addresses import token_account
 from tests.box import Box, open_box
 from tests.house import make_settings
 from tests.waiting import wait_until
@@ -78,15 +82,19 @@ def strings(value: Any) -> Iterator[str]:
 
 
 async def own_names(box: Box, cluster: str) -> set[str]:
-    """All on the chain that belongs to payments of a cluster. Wallets may be used on both."""
+    """All on the chain that belongs to payments and refunds of a cluster. Wallets may be used on both."""
     rows = await box.house.rows(
-        """SELECT i.signature, i.single_use, i.fee_payer, i.blockhash, p.destination, p.mint, p.memo, p.reference,
+        """WITH records AS (
+            SELECT id, group_id, destination, mint, memo, reference FROM payments WHERE cluster = $1
+            UNION ALL SELECT r.id, r.group_id, r.destination, r.mint, r.memo, r.reference
+            FROM refunds r JOIN payments p ON p.id = r.payment_id WHERE p.cluster = $1
+        )
+        SELECT i.signature, i.single_use, i.fee_payer, i.blockhash, t.destination, t.mint, t.memo, t.reference,
             g.base, g.address, f.address AS left_address, r.signature AS reclaim
-        FROM payments p JOIN payment_groups g ON g.id = p.group_id
-            LEFT JOIN issued_transactions i ON i.payment_id = p.id
+        FROM records t JOIN payment_groups g ON g.id = t.group_id
+            LEFT JOIN issued_transactions i ON t.id IN (i.payment_id, i.refund_id)
             LEFT JOIN former_pins f ON f.group_id = g.id
-            LEFT JOIN reclaimed_accounts a ON a.group_id = g.id LEFT JOIN reclaims r ON r.id = a.reclaim_id
-        WHERE p.cluster = $1""",
+            LEFT JOIN reclaimed_accounts a ON a.group_id = g.id LEFT JOIN reclaims r ON r.id = a.reclaim_id""",
         cluster,
     )
     parts = {str(name): parts for name, parts in box.house.system.clusters.items()}[cluster]
@@ -95,7 +103,7 @@ async def own_names(box: Box, cluster: str) -> set[str]:
 
 
 async def walk(box: Box, cluster: str) -> None:
-    """Every way that a payment can go on a cluster."""
+    """Every way that a payment and its refunds can go on a cluster."""
     more = {"test": cluster == "test"}
     devnet = box.world._devnets[cluster]
 
@@ -121,11 +129,14 @@ async def walk(box: Box, cluster: str) -> None:
     await devnet.airdrop(group["address"], RENT)
     paid = await box.checkout("1.00", **more)
     sibling = await box.checkout("1.00", group=paid["group"], **more)
-    assert (await box.pay(await wallet(), paid["link"])).status_code == 200
+    paid["wallet"] = await wallet()
+    assert (await box.pay(paid["wallet"], paid["link"])).status_code == 200
     await box.until_status(paid, "completed")
     await box.until_status(sibling, "superseded")
     await box.until_status(refused, "rejected")
+    denied = await walk_refunds(box, cluster, paid)
     await box.advance(120)
+    await box.until_refund(denied, "rejected")
 
     async def is_paid() -> bool:
         return (await box.pay(await wallet(), occupied["link"])).status_code == 200
@@ -138,12 +149,36 @@ async def walk(box: Box, cluster: str) -> None:
 
     async def is_back() -> bool:
         [count] = await box.house.rows(
-            "SELECT count(*) FROM payment_groups WHERE cluster = $1 AND winner_id IS NOT NULL AND reclaimed_at IS NULL",
+            """SELECT count(*) FROM payment_groups
+            WHERE cluster = $1 AND won_signature IS NOT NULL AND reclaimed_at IS NULL""",
             cluster,
         )
         return bool(count[0] == 0)
 
     await wait_until(is_back, 60, "all rent is back")
+
+
+async def walk_refunds(box: Box, cluster: str, paid: dict[str, Any]) -> dict[str, Any]:
+    """One refund is paid, another handed out, never sent and denied, which is returned: it ends when that is dead."""
+    elsewhere = {"live": "test", "test": "live"}[cluster]
+    refund, denied = [await box.refund(paid, amount) for amount in ("0.40", "0.30")]
+    stranger = await box.wallet("100", cluster=elsewhere)
+    answer = await box.pay(stranger, refund["link"])
+    assert (answer.status_code, "holds no USDC" in answer.json()["message"]) == (422, True)
+    merchant = await box.wallet("100", cluster=cluster)
+    assert (await box.pay(merchant, refund["link"])).status_code == 200
+    await box.until_refund(refund, "completed")
+    for wallet, usdc in ((merchant, "99.6"), (paid["wallet"], "99.4"), (stranger, "100")):
+        found = (await box.outside.get(f"/sandbox/wallets/{wallet}")).json()
+        assert Decimal(found["usdc"]) == Decimal(usdc)
+    there = box.house.system.clusters[Cluster(elsewhere)]
+    accounts = [token_account(Pubkey.from_string(wallet), there.mint) for wallet in (merchant, paid["wallet"])]
+    assert (await there.node.accounts(accounts, "confirmed")).accounts == [None, None]
+    await box.fetch(merchant, denied["link"])
+    async with box.house.portal() as portal:
+        path = f"/portal/api/refunds/{denied['row']['id']}/deny"
+        assert (await portal.post(path, json={"message": "Too late."})).status_code == 200
+    return denied
 
 
 async def test_no_path_leads_from_a_test_payment_to_the_live_cluster_or_back(database_url: str, tmp_path: Path) -> None:
