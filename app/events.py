@@ -30,6 +30,8 @@ WALLET_PROVED = "wallet_proved"  # the merchant was shown to have the key of a p
 TERMS_ACCEPTED = "terms_accepted"  # terms and privacy notice, in these versions
 IDENTITY = "identity"  # the identity check went on
 CONFIGURED = "configured"  # Shopify knows whether the merchant may take payments
+RETRIED = "retried"  # a person had its dead job begun anew
+REPLAYED = "replayed"  # a person had it processed once more
 SIGNED_IN = "signed_in"  # a browser of the merchant's was signed in at the portal
 
 _INSERT = """

@@ -45,7 +45,10 @@ class InboxHandler:
 async def _close(system: System, event: InboxEvent, outcome: Done, connection: Connection) -> None:
     if outcome.record is not None:
         await outcome.record(connection)
-    await connection.execute("UPDATE inbox_events SET processed_at = $2 WHERE id = $1", event.id, system.clock.now())
+    # When it was first processed stays.
+    await connection.execute(
+        "UPDATE inbox_events SET processed_at = $2 WHERE id = $1 AND processed_at IS NULL", event.id, system.clock.now()
+    )
 
 
 async def remove_payloads(connection: Connection, shop: str) -> int:

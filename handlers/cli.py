@@ -27,6 +27,7 @@ from app.system import System
 from chain.errors import ChainError
 from handlers.chain_commands import restored, unknown
 from handlers.fee_commands import fee_payers, fees
+from handlers.job_commands import jobs, replay, retry_jobs
 from handlers.key_commands import keys
 from handlers.privacy_commands import privacy
 from handlers.running import run, run_with_system
@@ -46,6 +47,9 @@ cli.command()(fees)
 cli.command()(restored)
 cli.command()(unknown)
 cli.add_typer(privacy, name="privacy")
+cli.command()(jobs)
+cli.command("retry")(retry_jobs)
+cli.add_typer(replay, name="replay")
 
 
 def main() -> None:

@@ -46,7 +46,14 @@ ELSEWHERE = {
     "app.keyring": "worker's log",
     "app.shopify.tokens": "worker's log",
     **dict.fromkeys(
-        ("app.migrations", "app.seeding", "app.settings.errors", "handlers.serving", "handlers.door_tls"),
+        (
+            "app.jobs.retries",
+            "app.migrations",
+            "app.seeding",
+            "app.settings.errors",
+            "handlers.serving",
+            "handlers.door_tls",
+        ),
         "command line",
     ),
 }

@@ -3,6 +3,7 @@
 The table is the truth. A notification only wakes a worker earlier than its next look would.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from app.database import Connection
@@ -13,6 +14,24 @@ CHANNEL = "jobs"
 _ENQUEUE = """
 INSERT INTO jobs (kind, record, record_id, status, attempts, due_at, created_at, updated_at)
 VALUES ($1, $2, $3, 'waiting', 0, $4, $5, $5)
+ON CONFLICT (kind, record, record_id) WHERE status IN ('waiting', 'running') DO NOTHING
+"""
+
+# Of those that an open job exists for, nothing is begun anew: it goes on by itself.
+_REVIVE = """
+UPDATE jobs d SET status = 'waiting', attempts = 0, due_at = $4, updated_at = $5
+WHERE id IN (
+    SELECT max(id) FROM jobs WHERE kind = $1 AND record = $2 AND record_id = ANY($3) AND status = 'dead'
+    GROUP BY record_id
+) AND status = 'dead' AND NOT EXISTS (
+    SELECT FROM jobs o WHERE (o.kind, o.record, o.record_id) = (d.kind, d.record, d.record_id)
+        AND o.status IN ('waiting', 'running')
+)
+"""
+
+_ENQUEUE_MANY = """
+INSERT INTO jobs (kind, record, record_id, status, attempts, due_at, created_at, updated_at)
+SELECT $1, $2, record_id, 'waiting', 0, $4, $5, $5 FROM unnest($3::text[]) AS asked (record_id)
 ON CONFLICT (kind, record, record_id) WHERE status IN ('waiting', 'running') DO NOTHING
 """
 
@@ -50,6 +69,25 @@ async def enqueue(
 ) -> None:
     """Add a job, once: while one of this kind is open for the record, nothing happens."""
     await connection.execute(_ENQUEUE, kind, record, record_id, due_at or at, at)
+    await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
+
+
+async def begin_anew(
+    connection: Connection,
+    kind: JobKind,
+    record: RecordKind,
+    record_ids: Sequence[str],
+    *,
+    at: datetime,
+    due_at: datetime | None = None,
+) -> None:
+    """Put jobs at the foot of the ladder, whatever became of them before.
+
+    Where there is a dead one, it is dead no more; else there is a new one. What waits or runs stays as it is.
+    """
+    due_at = due_at or at
+    await connection.execute(_REVIVE, kind, record, record_ids, due_at, at)
+    await connection.execute(_ENQUEUE_MANY, kind, record, record_ids, due_at, at)
     await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
 
 

@@ -54,7 +54,7 @@ async def resend_configurations(system: System) -> list[int]:
 
 async def _enqueue(connection: Connection, configuration: int, ready: bool, *, at: datetime) -> None:
     kind = JobKind.app_ready if ready else JobKind.app_unready
-    await queue.enqueue(connection, kind, RecordKind.configuration, str(configuration), at=at)
+    await queue.begin_anew(connection, kind, RecordKind.configuration, [str(configuration)], at=at)
 
 
 class Configure(Mutation):

@@ -55,4 +55,6 @@ async def reject_when_dead(system: System, connection: Connection, payment_id: s
     """Enqueue the reject of a payment that is `rejecting`, unless something handed out may still land."""
     status = await connection.fetchval("SELECT status FROM payments WHERE id = $1 FOR UPDATE", payment_id)
     if status == PaymentStatus.rejecting and not await has_open_transactions(connection, payment_id):
-        await queue.enqueue(connection, JobKind.payment_reject, RecordKind.payment, payment_id, at=system.clock.now())
+        await queue.begin_anew(
+            connection, JobKind.payment_reject, RecordKind.payment, [payment_id], at=system.clock.now()
+        )

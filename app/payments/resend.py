@@ -49,6 +49,6 @@ async def resend_stuck(system: System, payment_id: str | None = None, *, by: str
                 stuck_reason=None,
             )
             if moved is not None:
-                await queue.enqueue(connection, kind, RecordKind.payment, moved.id, at=now)
+                await queue.begin_anew(connection, kind, RecordKind.payment, [moved.id], at=now)
                 sent.append(moved.id)
     return sent

@@ -239,5 +239,6 @@ _SAYINGS: dict[str, Callable[[Event, Mapping[str, Any]], Moment]] = {
     events.SCREENED_OUT: _say_screened_out,
     events.PINNED: _simply("The order got another account on the chain; nothing changes for the customer"),
     events.CONFLICT: _simply("Shopify sent the same payment with other content; nothing was changed", Tone.warn),
+    events.RETRIED: _simply("What Settle had given up was begun anew by its operator"),
     events.DISPUTED: _simply("Shopify says that this payment is closed, and our records that it is open", Tone.warn),
 }

@@ -37,4 +37,4 @@ async def reject_when_dead(system: System, connection: Connection, refund_id: st
     """Enqueue the reject of a refund that is `denying`, unless something handed out may still land."""
     status = await connection.fetchval("SELECT status FROM refunds WHERE id = $1 FOR UPDATE", refund_id)
     if status == S.denying and not await has_open_transactions(connection, refund_id):
-        await queue.enqueue(connection, JobKind.refund_reject, RecordKind.refund, refund_id, at=system.clock.now())
+        await queue.begin_anew(connection, JobKind.refund_reject, RecordKind.refund, [refund_id], at=system.clock.now())

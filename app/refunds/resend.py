@@ -52,7 +52,7 @@ async def resend_stuck_refunds(system: System, refund_id: str | None = None, *, 
             if to is S.denying:
                 await reject_when_dead(system, connection, refund.id)
             else:
-                await queue.enqueue(connection, kind, RecordKind.refund, refund.id, at=now)
+                await queue.begin_anew(connection, kind, RecordKind.refund, [refund.id], at=now)
             sent.append(refund.id)
     return sent
 

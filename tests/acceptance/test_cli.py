@@ -296,6 +296,36 @@ async def test_the_check_finds_what_only_the_chain_knows(
     assert (violation["invariant"], violation["record"]) == ("I3", payments["paid"])
 
 
+async def test_what_was_given_up_is_listed_and_begun_anew_and_what_came_in_is_replayed(
+    environment: Environment, copied: str
+) -> None:
+    connection = await asyncpg.connect(copied)
+    await connection.execute(
+        """INSERT INTO inbox_events (source, event_id, topic, shop, payload, received_at)
+        VALUES ('shopify', 'event-1', 'other', 'shop.myshopify.com', '{}', '2026-11-20');
+        INSERT INTO jobs (kind, record, record_id, status, attempts, due_at, last_error, created_at, updated_at)
+        SELECT 'inbox_event', 'inbox', id::text, 'dead', 17, received_at, 'busy', received_at, received_at
+        FROM inbox_events WHERE event_id = 'event-1'"""
+    )
+    here = environment | {"SETTLE_DATABASE_URL": copied}
+    try:
+        [dead] = [json.loads(line) for line in run_settle("jobs", "--dead", environment=here).stdout.splitlines()]
+        assert (dead["kind"], dead["tries"], dead["last_error"]) == ("inbox_event", 17, "busy")
+        counted = run_settle("replay", "inbox", "--until", "2026-11-21", "--dry-run", environment=here)
+        assert counted.stdout == "1 events would be processed once more, 0 have nothing left in them\n"
+        ended = run_settle("retry", str(dead["id"]), environment=here)
+        assert ended.stdout == f"{dead['id']}: inbox_event of inbox {dead['record_id']} begins anew\n"
+        again = run_settle("retry", str(dead["id"]), environment=here)
+        assert (again.returncode, again.stderr) == (
+            1, f"settle: The job {dead['id']} is waiting: only a dead one is begun anew.\n"
+        )  # fmt: skip
+        assert run_settle("retry", environment=here).returncode == 2
+        told = run_settle("replay", "events", environment=here)
+        assert (told.returncode, told.stdout) == (0, "0 differences\n")
+    finally:
+        await connection.close()
+
+
 def test_migrating_again_changes_nothing(environment: Environment) -> None:
     ended = run_settle("migrate", environment=environment)
     assert ended.returncode == 0
