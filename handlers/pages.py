@@ -19,13 +19,6 @@ NO_STORE = {"Cache-Control": "no-store"}
 LASTING_SECONDS = 31_536_000
 PLAIN_SECONDS = 3_600
 
-_environment = Environment(
-    loader=PackageLoader("handlers"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 _files = StaticFiles(directory=STATIC)
 
 
@@ -41,10 +34,26 @@ def static_url(name: str) -> str:
     return f"/static/{static_version()}/{name}"
 
 
+def make_templates() -> Environment:
+    """Templates of handlers/templates. All know `static`, which gives a file's address."""
+    templates = Environment(
+        loader=PackageLoader("handlers"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.globals["static"] = static_url
+    return templates
+
+
+_templates = make_templates()
+
+
 def render_page(template: str, reader: Reader, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page in the reader's language. In templates `_` translates and `static` gives a file's address."""
-    html = _environment.get_template(template).render(
-        _=partial(translate, reader.language), language=str(reader.language), static=static_url, **values
+    """A page in the reader's language. In templates `_` translates."""
+    html = _templates.get_template(template).render(
+        _=partial(translate, reader.language), language=str(reader.language), **values
     )
     return HTMLResponse(html, status, headers=NO_STORE | {"Content-Language": str(reader.language)})
 

@@ -1,14 +1,14 @@
-"""How the portal's pages are drawn. A page is a template in templates/portal that extends base.html there."""
+"""How the portal's pages are drawn. A page is a template in templates/portal that extends shell.html there."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from app.errors import SettleError
+from app.languages.reader import ENGLISH
 from app.money import format_amount, format_usdc, from_base_units
 from app.portal.attention import count_attention
 from app.portal.sessions import SignedOut, Visitor
@@ -16,7 +16,7 @@ from app.portal.words import describe, describe_refund
 from app.privacy.nobody import NOBODY
 from app.records import Cluster
 from app.settings import Settings
-from handlers.pages import static_url
+from handlers.pages import make_templates
 from handlers.requests import answer_error, system_of
 
 LAMPORTS_PER_SOL = 10**9
@@ -80,9 +80,7 @@ def shorten(text: str) -> str:
     return text if len(text) <= 11 else f"{text[:5]}…{text[-5:]}"
 
 
-_templates = Environment(
-    loader=PackageLoader("handlers"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
+_templates = make_templates()
 _templates.filters |= {
     "day": format_day,
     "moment": format_time,
@@ -98,8 +96,8 @@ _templates.globals |= {
     "amount_of": format_amount,
     "describe": describe,
     "describe_refund": describe_refund,
+    "language": ENGLISH.language,
     "nobody": NOBODY,
-    "static": static_url,
 }
 
 
