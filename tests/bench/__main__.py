@@ -17,6 +17,7 @@ from tests.bench.queue import measure_queue
 from tests.bench.refund import measure_refund
 from tests.bench.request import measure_request
 from tests.bench.resolving import measure_resolving
+from tests.bench.throughput import measure_throughput
 from tests.bench.watching import measure_watching
 from tests.bench.webhook import measure_webhook
 
@@ -32,6 +33,7 @@ MEASUREMENTS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "refund": measure_refund,
     "request": measure_request,
     "resolving": measure_resolving,
+    "throughput": measure_throughput,
     "watching": measure_watching,
     "webhook": measure_webhook,
 }

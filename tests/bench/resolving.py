@@ -39,9 +39,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A running sandbox: its outside world's origin, and its polling interval in seconds."""
+    """A running sandbox: its outside world's origin, its process, Settle's database and polling interval in seconds."""
 
     url: str
+    pid: int
+    database_url: str
     poll_seconds: float
 
 
@@ -96,18 +98,18 @@ async def running_sandbox(data: Path) -> AsyncIterator[Sandbox]:
         lines = (data / "world" / "sandbox.env").read_text().splitlines()
         environment = dict(line.split("=", 1) for line in lines)
         interval = int(environment["SETTLE_POLL_INTERVAL_MS"]) / 1000
-        yield Sandbox(f"http://127.0.0.1:{ports['--port']}", interval)
+        yield Sandbox(f"http://127.0.0.1:{ports['--port']}", running.pid, environment["SETTLE_DATABASE_URL"], interval)
 
 
 async def _run_round(sandbox: Sandbox, count: int, gap: float) -> list[float]:
     """Seconds from each confirmation to the mutation's arrival; `gap` seconds lie between two customers' sending."""
     async with httpx.AsyncClient(base_url=sandbox.url, timeout=30, trust_env=False) as client:
-        payments = await _some_at_once([lambda: _prepare(client)] * count)
+        payments = await some_at_once([lambda: _prepare(client)] * count)
         confirmed = await _send_and_watch(sandbox, client, payments, gap)
         return [await _resolved_at(client, payment) - confirmed[payment.signature] for payment in payments]
 
 
-async def _some_at_once(tasks: list[Callable[[], Awaitable[T]]]) -> list[T]:
+async def some_at_once(tasks: list[Callable[[], Awaitable[T]]]) -> list[T]:
     places = asyncio.Semaphore(PREPARING_AT_ONCE)
 
     async def run(task: Callable[[], Awaitable[T]]) -> T:
@@ -118,13 +120,23 @@ async def _some_at_once(tasks: list[Callable[[], Awaitable[T]]]) -> list[T]:
 
 
 async def _prepare(client: httpx.AsyncClient) -> Payment:
+    return await order_and_sign(client, await fund_wallet(client))
+
+
+async def fund_wallet(client: httpx.AsyncClient) -> Keypair:
+    """A customer with 100 USDC."""
     key = Keypair()
     wallet = {"usdc": "100", "address": str(key.pubkey())}
     (await client.post("/sandbox/wallets", json=wallet)).raise_for_status()
+    return key
+
+
+async def order_and_sign(client: httpx.AsyncClient, key: Keypair) -> Payment:
+    """The customer checks out, scans and approves; nothing is sent."""
     opened = await client.post("/sandbox/checkouts", json={"amount": "12.34", "currency": "USD"})
     opened.raise_for_status()
     link = opened.json()["redirect_url"].replace("/pay/", "/transactions/payment/")
-    answer = await client.post(link, json={"account": wallet["address"]})
+    answer = await client.post(link, json={"account": str(key.pubkey())})
     answer.raise_for_status()
     transaction = Transaction.from_bytes(base64.b64decode(answer.json()["transaction"]))
     transaction.partial_sign([key], transaction.message.recent_blockhash)
@@ -159,6 +171,11 @@ async def _subscribe(socket: Any, payments: list[Payment]) -> dict[int, str]:
 
 async def _send(client: httpx.AsyncClient, payment: Payment, after_seconds: float) -> None:
     await asyncio.sleep(after_seconds)
+    await send(client, payment)
+
+
+async def send(client: httpx.AsyncClient, payment: Payment) -> None:
+    """The wallet sends what was signed. Raises RuntimeError when the node does not take it."""
     params = [base64.b64encode(payment.wire).decode(), {"encoding": "base64", "skipPreflight": True}]
     question = {"jsonrpc": "2.0", "id": 1, "method": "sendTransaction", "params": params}
     answer = await client.post("/sandbox/rpc", json=question)
