@@ -1,4 +1,4 @@
-"""End to end: customers arrive at the whole sandbox at a steady rate; how many a second settle, and who works for it."""
+"""End to end: customers arrive at the whole sandbox, so many a second; how many settle, and who works for it."""
 
 import asyncio
 import os
