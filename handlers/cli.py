@@ -29,6 +29,7 @@ from handlers.chain_commands import restored, unknown
 from handlers.fee_commands import fee_payers, fees
 from handlers.job_commands import jobs, replay, retry_jobs
 from handlers.key_commands import keys
+from handlers.lookup_commands import find, stuck
 from handlers.privacy_commands import privacy
 from handlers.running import run, run_with_system
 from handlers.serving import serve as serve_doors
@@ -46,6 +47,8 @@ cli.add_typer(fee_payers, name="fee-payers")
 cli.command()(fees)
 cli.command()(restored)
 cli.command()(unknown)
+cli.command()(find)
+cli.command()(stuck)
 cli.add_typer(privacy, name="privacy")
 cli.command()(jobs)
 cli.command("retry")(retry_jobs)

@@ -92,6 +92,11 @@ def mint_foreign_client(out: Path) -> tuple[Path, Path]:
     return _mint(out, SHOPIFY_CLIENT, Identity(_sign(SHOPIFY_INTERMEDIATE, key, root), key))
 
 
+def mint_server(directory: Path, out: Path, *, days: int) -> tuple[Path, Path]:
+    """A certificate for the app's door that ends in so many days. Returns the paths of both."""
+    return _mint(out, SERVER, _load(directory, "web-root"), ends=datetime.now(UTC) + timedelta(days=days))
+
+
 def _mint(out: Path, role: Role, issuer: Identity, ends: datetime | None = None) -> tuple[Path, Path]:
     out.mkdir(parents=True, exist_ok=True)
     key = _new_key()

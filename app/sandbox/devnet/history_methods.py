@@ -50,7 +50,18 @@ def get_transaction(call: Call) -> dict[str, Any] | None:
     entry = None if call.node.fault("null_transaction") else call.cluster.ledger.entry(signature)
     if entry is None or not call.sight.oldest <= entry.slot <= newest:
         return None
-    return encode_entry(entry, config.text("encoding") or "json", config.integer("maxSupportedTransactionVersion"))
+    shown = encode_entry(entry, config.text("encoding") or "json", config.integer("maxSupportedTransactionVersion"))
+    return _forge(shown) if call.node.fault("forged") else shown
+
+
+def _forge(shown: dict[str, Any]) -> dict[str, Any]:
+    """What a node that lies shows."""
+    after = [
+        {**balance, "uiTokenAmount": {**amount, "amount": str(int(amount["amount"]) + 1)}}
+        for balance in shown["meta"]["postTokenBalances"]
+        for amount in (balance["uiTokenAmount"],)
+    ]
+    return {**shown, "meta": {**shown["meta"], "postTokenBalances": after}}
 
 
 def _not_processed(config: Config) -> Commitment:

@@ -16,6 +16,7 @@ NODE_FAULTS = {
     "behind": "answer heights, blockhashes, statuses and history as of this many slots ago (default 150)",
     "null_status": "getSignatureStatuses answers null for every signature",
     "null_transaction": "getTransaction answers null",
+    "forged": "getTransaction shows every token account with one base unit more than it got",
     "skip_history": "know only the transactions of this many newest slots (default 300), also when asked for history",
     "swallow": "sendTransaction answers the signature, and the transaction never lands",
     "priority_fee": "getRecentPrioritizationFees answers this many micro-lamports per unit (default 10000)",

@@ -3,8 +3,9 @@
 import html
 import re
 import shlex
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from app.sandbox.world import World
 from app.settings import Settings
 from tests.bench.ground import environment_of
 from tests.box import Box, open_box_in, open_world, settings_in
+from tests.integration.playbooks.keys import run_keygen, send_sol
 from tests.integration.playbooks.pages import Look, read_playbook
 from tests.integration.playbooks.terminal import CommandFailed, CommandLine, Program, Terminal
 from tests.log_lines import catch_lines
 from tests.waiting import wait_until
 
+ALERTS = Path(__file__).parents[3] / "deploy" / "prometheus" / "alerts.yml"
 SEEN_SECONDS = 30
 PREFIX = "SETTLE_"
 
@@ -30,16 +33,21 @@ class Rehearsal:
     """One playbook in a world of its own. `changes` are the settings that differ, as text by name."""
 
     def __init__(
-        self, name: str, world: World, outside: httpx.AsyncClient, database_url: str, terminal: Terminal
+        self, name: str, world: World, outside: httpx.AsyncClient, database_url: str, terminal: Terminal, file: Path
     ) -> None:
         self.playbook = read_playbook(name)
         self.world = world
         self.outside = outside
+        self.file = file
         self.changes: dict[str, str] = {}
+        self.database_url = database_url
         # What the shell of the operator knows beside the settings.
         self.variables: dict[str, str] = {}
+        # What else the machine runs, by name: what `systemctl` does with it.
+        self.services: dict[str, Callable[[str], Awaitable[str]]] = {}
+        # The currency of the orders whose code wallets scan.
+        self.currency = "USD"
         self.lines: list[dict[str, Any]] = []
-        self._database_url = database_url
         self._terminal = terminal
         self._house = AsyncExitStack()
         self._box: Box | None = None
@@ -53,11 +61,11 @@ class Rehearsal:
 
     @property
     def settings(self) -> Settings:
-        return settings_in(self.world, self._database_url, **self.changes)
+        return settings_in(self.world, self.database_url, **self.changes | self._read_file())
 
     async def start(self) -> None:
         self._box = await self._house.enter_async_context(
-            open_box_in(self.world, self.outside, self._database_url, **self.changes)
+            open_box_in(self.world, self.outside, self.database_url, **self.changes | self._read_file())
         )
 
     async def stop(self) -> None:
@@ -68,6 +76,13 @@ class Rehearsal:
         """What `systemctl restart` does: stop, then start with the settings as they are now."""
         await self.stop()
         await self.start()
+
+    def _read_file(self) -> dict[str, str]:
+        """The file of settings, as systemd would read it; it comes before what the test set."""
+        if not self.file.exists():
+            return {}
+        lines = [shlex.split(line)[0].partition("=") for line in self.file.read_text().splitlines() if line]
+        return {variable.removeprefix(PREFIX).lower(): value for variable, _, value in lines}
 
     async def begin(self) -> None:
         """From here on something is new: logs before it do not count, and what rises, rises from here."""
@@ -90,21 +105,27 @@ class Rehearsal:
     async def _type(self, script: str) -> str:
         return await self._terminal.type(script, environment_of(self.settings) | self.variables)
 
+    async def sees(self, place: str, says: str) -> None:
+        """See one thing more than the playbook tells."""
+        await self._wait_for(Look(place, says))
+
     async def _look_for(self, heading: str) -> None:
         for look in self.playbook.looks(heading):
-            found = [""]
+            await self._wait_for(look)
 
-            async def is_seen(look: Look = look, found: list[str] = found) -> bool:
-                found[0] = await self._look_at(look.place)
-                if look.place == "metric":
-                    return self._holds(look.says, found[0])
-                return look.says.strip("`") in found[0]
+    async def _wait_for(self, look: Look) -> None:
+        found = ""
 
-            try:
-                await wait_until(is_seen, SEEN_SECONDS, f"{heading}: {look.place} says {look.says}")
-            except AssertionError as error:
-                error.add_note(f"It says: {found[0][-3000:]}")
-                raise
+        async def is_seen() -> bool:
+            nonlocal found
+            found = await self._look_at(look.place)
+            return self._holds(look.says, found) if look.place == "metric" else look.says.strip("`") in found
+
+        try:
+            await wait_until(is_seen, SEEN_SECONDS, f"{self.playbook.name}: {look.place} says {look.says}")
+        except AssertionError as error:
+            error.add_note(f"It says: {found[-3000:]}")
+            raise
 
     async def _look_at(self, place: str) -> str:
         """What is to be seen there now."""
@@ -123,6 +144,9 @@ class Rehearsal:
             case "portal, Attention":
                 async with self.box.house.portal() as portal:
                     return html.unescape((await portal.get("/portal/attention")).text)
+            case "alert":
+                # That it fires is proved where the alerts are.
+                return ALERTS.read_text()
             case "a wallet":
                 return await self._scan()
             case _:
@@ -133,7 +157,7 @@ class Rehearsal:
 
     async def _scan(self) -> str:
         """What a wallet with money is told that scans the code of a new order."""
-        checkout, wallet = await self.box.checkout(), await self.box.wallet()
+        checkout, wallet = await self.box.checkout(currency=self.currency), await self.box.wallet()
         path = f"/transactions/payment/{checkout['payment']}"
         answer = await self.box.house.public.post(path, json={"account": wallet})
         reason: str = "a transaction" if answer.status_code == 200 else answer.json()["reason"]
@@ -168,28 +192,35 @@ async def rehearse(
     database_url: str,
     folder: Path,
     command_line: CommandLine,
-    *,
-    programs: dict[str, Program] | None = None,
     **changes: Any,
 ) -> AsyncIterator[Rehearsal]:
     """Open the world and Settle in it; at the end, Settle's books must be in order."""
     play: Rehearsal
 
     async def change_settings(_arguments: list[str], text: str) -> str:
-        with (folder / "settle.env").open("a") as file:
+        with play.file.open("a") as file:
             for line in text.splitlines():
                 variable, _, value = line.partition("=")
-                play.changes[variable.removeprefix(PREFIX).lower()] = value
                 file.write(f"{variable}={shlex.quote(value)}\n")
         return ""
 
     async def systemctl(arguments: list[str], _text: str) -> str:
-        await {"restart": play.restart, "start": play.start, "stop": play.stop}[arguments[0]]()
+        verb, unit = arguments
+        if unit in play.services:
+            return await play.services[unit](verb)
+        assert (verb, unit) == ("restart", "settle-*")
+        await play.restart()
         return ""
 
-    given = {"change-settings": change_settings, "systemctl": systemctl, **(programs or {})}
+    file = folder / "settle.env"
+    given: dict[str, Program] = {
+        "change-settings": change_settings,
+        "systemctl": systemctl,
+        "solana-keygen": run_keygen,
+    }
     async with open_world(folder / "world") as (world, outside):
-        play = Rehearsal(name, world, outside, database_url, Terminal(folder, command_line, given))
+        given["solana"] = partial(send_sol, world)
+        play = Rehearsal(name, world, outside, database_url, Terminal(folder, command_line, given), file)
         play.changes = {setting: str(value) for setting, value in changes.items()}
         with catch_lines() as lines:
             play.lines = lines
