@@ -14,6 +14,8 @@ from app.clock import make_clock
 from app.coherence import check_chain, check_records
 from app.doctor import examine
 from app.errors import SettleError
+from app.invariants import Invariant
+from app.log_check import check_log
 from app.logs import configure_logs
 from app.migrations import migrate as apply_migrations
 from app.onboarding.configuration import resend_configurations
@@ -134,17 +136,30 @@ def check(
     chain: Annotated[
         bool, typer.Option("--chain", help="Also read every payment's transaction back from the chain.")
     ] = False,
+    log: Annotated[
+        Path | None, typer.Option(help="Also look through this log for secrets and customers (I9); -: standard input.")
+    ] = None,
 ) -> None:
     """Check the invariants over all records: exit 1 and a line each where one is broken."""
     settings = load()
     violations = 0
 
+    def say(invariant: Invariant) -> None:
+        # What takes long says how far it is, where somebody watches.
+        if sys.stderr.isatty():
+            typer.echo(f"{invariant.name}: {invariant.claim}", err=True)
+
     async def task() -> None:
         nonlocal violations
         system = await System.open(settings)
         try:
-            for checker in (check_records, check_chain) if chain else (check_records,):
-                async for violation in checker(system):
+            checkers = [check_records(system, say)]
+            if chain:
+                checkers.append(check_chain(system))
+            if log is not None:
+                checkers.append(check_log(settings, log))
+            for checker in checkers:
+                async for violation in checker:
                     violations += 1
                     typer.echo(
                         json.dumps(

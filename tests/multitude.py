@@ -53,9 +53,10 @@ _ISSUED = """
 INSERT INTO issued_transactions (signature, payment_id, group_id, group_version, seed, single_use, wallet, fee_payer,
     usdc, blockhash, blockhash_slot, last_valid_block_height, message, fate, final, slot, created_at, updated_at,
     fee_lamports, rent_lamports)
-SELECT paid_signature, id, group_id, 1, repeat('s', 22), repeat('a', 44), paid_wallet, repeat('b', 44), usdc,
-    repeat('h', 44), 1, 151, '\\x00', 'landed', true, 2, created_at + interval '20 seconds', created_at, 10000, 890880
-FROM payments WHERE merchant_id = $1 AND paid_signature IS NOT NULL ORDER BY created_at
+SELECT paid_signature, p.id, group_id, 1, g.seed, g.address, paid_wallet, g.base, usdc, repeat('h', 44), 1, 151,
+    '\\x00', 'landed', true, 2, p.created_at + interval '20 seconds', p.created_at, 10000, 890880
+FROM payments p JOIN payment_groups g ON g.id = p.group_id
+WHERE p.merchant_id = $1 AND paid_signature IS NOT NULL ORDER BY p.created_at
 """
 _WON = """
 UPDATE payment_groups g SET won_signature = p.paid_signature FROM payments p
@@ -65,6 +66,45 @@ _TALLIES = """
 INSERT INTO fee_tallies (merchant_id, cluster, day, lamports)
 SELECT $1, cluster, date_trunc('day', created_at, 'UTC'), 10000 * count(*) FROM payments
 WHERE merchant_id = $1 AND paid_signature IS NOT NULL GROUP BY 2, 3
+"""
+
+# How each status came about. A superseded payment's group is won by nobody here, so it is one that expired instead.
+_SETTLED = "UPDATE payments SET status = 'expired' WHERE merchant_id = $1 AND status = 'superseded'"
+_EXCEPTIONS = "UPDATE payments SET exception = 'none' WHERE merchant_id = $1 AND exception <> 'none'"
+_EVENTS = """
+INSERT INTO events (record, record_id, kind, from_status, to_status, detail, at)
+SELECT 'payment', p.id, step.kind, step.source, step.target,
+    CASE WHEN step.target = 'paid' OR step.kind = 'issued' THEN jsonb_build_object('signature', p.paid_signature)
+        WHEN step.kind = 'fate'
+            THEN jsonb_build_object('signature', p.paid_signature, 'fate', 'landed', 'final', true)
+        ELSE '{}' END, p.created_at
+FROM payments p CROSS JOIN LATERAL (VALUES
+    (1, 'created', NULL, 'pending', true), (2, 'issued', NULL, NULL, p.paid_signature IS NOT NULL),
+    (3, 'moved', 'pending', 'paid', p.status IN ('paid', 'completed', 'stuck')),
+    (4, 'fate', NULL, NULL, p.paid_signature IS NOT NULL),
+    (5, 'moved', 'paid', 'completed', p.status = 'completed'), (6, 'moved', 'paid', 'stuck', p.status = 'stuck'),
+    (7, 'moved', 'pending', 'expired', p.status = 'expired'),
+    (8, 'moved', 'pending', 'rejecting', p.status = 'rejected'),
+    (9, 'moved', 'rejecting', 'rejected', p.status = 'rejected')
+) AS step (number, kind, source, target, happened)
+WHERE p.merchant_id = $1 AND step.happened ORDER BY p.created_at, p.id, step.number
+"""
+_MUTATIONS = """
+INSERT INTO shopify_mutations (record, record_id, name, variables, api_version, acknowledged_at, created_at)
+SELECT 'payment', id, CASE status WHEN 'completed' THEN 'paymentSessionResolve' ELSE 'paymentSessionReject' END,
+    jsonb_build_object('id', gid), api_version, created_at, created_at
+FROM payments WHERE merchant_id = $1 AND status IN ('completed', 'rejected') ORDER BY created_at
+"""
+_CALLS = """
+INSERT INTO shopify_calls (mutation_id, attempt, http_status, outcome, answer, started_at, ended_at)
+SELECT m.id, 1, 200, 'acknowledged', '{}', m.created_at, m.created_at FROM shopify_mutations m
+JOIN payments p ON m.record = 'payment' AND m.record_id = p.id WHERE p.merchant_id = $1 ORDER BY m.id
+"""
+_JOBS = """
+INSERT INTO jobs (kind, record, record_id, status, attempts, due_at, created_at, updated_at)
+SELECT 'payment_resolve', 'payment', id, CASE status WHEN 'paid' THEN 'waiting' ELSE 'done' END::job_status, 1,
+    $2, created_at, created_at
+FROM payments WHERE merchant_id = $1 AND status IN ('paid', 'completed') ORDER BY created_at
 """
 
 _REAL_ADDRESSES = """
@@ -94,6 +134,19 @@ async def fill_shop(
         for statement in (_GROUPS, _PAYMENTS, _ISSUED, _WON, _TALLIES):
             await connection.execute(statement, merchant)
     return merchant
+
+
+async def write_history(connection: Connection, merchant: int, *, due_at: datetime) -> None:
+    """Give a filled shop the history of each of its payments, as if they had come about: the checker finds nothing.
+
+    Of the unusual ones none are left. The jobs of those that are paid and not completed are due at `due_at`.
+    """
+    async with connection.transaction():
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        for statement in (_SETTLED, _EXCEPTIONS, _EVENTS, _MUTATIONS, _CALLS):
+            await connection.execute(statement, merchant)
+        await connection.execute(_JOBS, merchant, due_at)
 
 
 async def make_payable(connection: Connection) -> list[str]:
