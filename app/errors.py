@@ -18,11 +18,19 @@ class SettleError(Exception):
         return str(self)
 
 
-class CustomerError(SettleError):
-    """A customer reads the sentence of these, on our page or in a wallet: it says plainly what is wrong and what to do.
+class WordedError(SettleError):
+    """Somebody reads the sentence of these, on our page or in a wallet: it says plainly what is wrong and what to do.
 
-    There is one in every language (app/languages).
+    There is one in every language (app/languages/errors.py).
     """
+
+
+class CustomerError(WordedError):
+    """A customer reads it."""
+
+
+class MerchantError(WordedError):
+    """A merchant reads it, in the wallet that is to pay a refund."""
 
 
 class RequestInvalid(SettleError):

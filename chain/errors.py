@@ -157,7 +157,7 @@ class PayeeAccountFrozen(MerchantRefused):
 
 
 class TooLittleSol(MerchantRefused):
-    """The customer's USDC account is closed. To open it takes {needed} SOL, this wallet has {there}."""
+    """The customer's USDC account is closed. To open it takes {needed} SOL, this wallet has {there}. Add SOL first."""
 
     reason = Reason.TOO_LITTLE_SOL
 

@@ -59,7 +59,7 @@ def render_page(template: str, reader: Reader, status: int = 200, **values: Any)
 
 
 def browsers_reader(request: Request) -> Reader:
-    """Who reads, by the browser alone: for pages that belong to nobody we know."""
+    """Who reads, by the browser or the wallet alone: for what belongs to nobody we know."""
     return choose_reader(None, request.headers.get("accept-language"))
 
 

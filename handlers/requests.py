@@ -13,10 +13,10 @@ from starlette.responses import JSONResponse, Response
 
 from app.database import classify_error, count_trouble
 from app.errors import BodyTooLarge, RequestInvalid, RequestTimeout, SettleError
+from app.languages.errors import word_error
 from app.languages.sentences import sentence
 from app.logs import get_logger
 from app.payments.refusals import PaymentNotFound
-from app.payments.wording import word_error
 from app.system import System
 from chain.errors import Refused
 from handlers.pages import browsers_reader, render_page
@@ -49,8 +49,9 @@ def system_of(request: Request) -> System:
     return system
 
 
-async def refuse_unknown(_request: Request) -> Response:
+async def refuse_unknown(request: Request) -> Response:
     """What can not be a payment's id is no payment."""
+    request.state.reader = browsers_reader(request)
     raise PaymentNotFound
 
 
@@ -96,7 +97,7 @@ def error_body(reason: str, message: str) -> dict[str, str]:
 async def answer_error(request: Request, error: Exception) -> Response:
     """The answer for each family of errors: ours say their status, the chain's refusals are the caller's to mend.
 
-    Where a customer reads it, `request.state.reader` says in which language.
+    Where a customer or a merchant reads it, `request.state.reader` says in which language.
     """
     match error:
         case SettleError():

@@ -12,16 +12,17 @@ from starlette.types import Receive, Scope, Send
 
 from app import metrics
 from app.errors import CustomerError, RequestInvalid, SettleError
-from app.languages.reader import choose_reader
 from app.payments.attempts import note_refusal, note_scan
 from app.payments.issuing import offer_transaction
 from app.payments.view import PAYABLE, view_payment
 from app.payments.wording import find_reader, logo_path
+from app.refunds import wording as refund_wording
 from app.refunds.issuing import describe_refund, offer_refund
 from app.refunds.refusals import RefundNotFound
 from app.transactions.issuing import Offer
 from chain.errors import Refused
 from handlers.network_address import read_network_address
+from handlers.pages import browsers_reader
 from handlers.requests import Json, read_body, refuse_unknown, system_of
 
 
@@ -47,6 +48,7 @@ Answer = Callable[[Request], Awaitable[Response]]
 async def describe_payment(request: Request) -> Response:
     """GET: the label and icon that the wallet shows."""
     system, payment_id = system_of(request), request.path_params["payment_id"]
+    request.state.reader = browsers_reader(request)
     view = await view_payment(system, payment_id)
     if view.stage in PAYABLE and request.method == "GET":
         await note_scan(system, payment_id)
@@ -58,8 +60,9 @@ async def give_transaction(request: Request) -> Response:
     """POST: a transaction for the wallet's account, or the sentence that says why not, in the customer's language."""
     account = await _read_account(request)
     system, payment_id = system_of(request), request.path_params["payment_id"]
+    address, language = read_network_address(request, system.settings), _language(request)
     try:
-        offer = await offer_transaction(system, payment_id, account, read_network_address(request, system.settings))
+        offer = await offer_transaction(system, payment_id, account, address, language)
     except Exception as error:
         await _tell_customer(request, payment_id, error)
         raise
@@ -69,24 +72,30 @@ async def give_transaction(request: Request) -> Response:
 async def describe_refund_request(request: Request) -> Response:
     """GET: the same for a refund."""
     system = system_of(request)
-    label = await describe_refund(system, request.path_params["refund_id"])
+    request.state.reader = browsers_reader(request)
+    label = await describe_refund(system, request.path_params["refund_id"], _language(request))
     return Json({"label": label, "icon": f"{system.settings.public_url}/static/icon.svg"}, headers=_NO_STORE)
 
 
 async def give_refund_transaction(request: Request) -> Response:
-    """POST: a transaction with which the account, the merchant's, pays a refund."""
+    """POST: a transaction with which the account, the merchant's, pays a refund, or the sentence that says why not."""
     account = await _read_account(request)
     system, refund_id = system_of(request), request.path_params["refund_id"]
+    address, language = read_network_address(request, system.settings), _language(request)
     try:
-        offer = await offer_refund(system, refund_id, account, read_network_address(request, system.settings))
-    except (SettleError, Refused) as error:
-        metrics.transaction_requests_total.labels(outcome=str(error.reason)).inc()
+        offer = await offer_refund(system, refund_id, account, address, language)
+    except Exception as error:
+        request.state.reader = browsers_reader(request)
+        if isinstance(error, SettleError | Refused):
+            metrics.transaction_requests_total.labels(outcome=str(error.reason)).inc()
+            request.state.reader = await refund_wording.find_reader(system, refund_id, language)
         raise
     return _hand_out(offer)
 
 
-async def refuse_unknown_refund(_request: Request) -> Response:
+async def refuse_unknown_refund(request: Request) -> Response:
     """What can not be a refund's id is no refund."""
+    request.state.reader = browsers_reader(request)
     raise RefundNotFound
 
 
@@ -98,6 +107,11 @@ async def _read_account(request: Request) -> str:
         raise RequestInvalid(problem='the body must be JSON such as {"account": "<address>"}') from None
 
 
+def _language(request: Request) -> str | None:
+    """Which languages the wallet asks for."""
+    return request.headers.get("accept-language")
+
+
 def _hand_out(offer: Offer) -> Response:
     return Json(
         {"transaction": base64.b64encode(offer.transaction).decode(), "message": offer.message}, headers=_NO_STORE
@@ -106,14 +120,14 @@ def _hand_out(offer: Offer) -> Response:
 
 async def _tell_customer(request: Request, payment_id: str, error: Exception) -> None:
     """Note a refusal for the customer's page, and find out in which language the answer is to be."""
-    system, wallets_language = system_of(request), request.headers.get("accept-language")
+    system = system_of(request)
     # Whatever has gone wrong, it is a customer who reads of it.
-    request.state.reader = choose_reader(None, wallets_language)
+    request.state.reader = browsers_reader(request)
     if isinstance(error, SettleError | Refused):
         metrics.transaction_requests_total.labels(outcome=str(error.reason)).inc()
     if isinstance(error, CustomerError | Refused):
         await note_refusal(system, payment_id, error)
-        request.state.reader = await find_reader(system, payment_id, wallets_language)
+        request.state.reader = await find_reader(system, payment_id, _language(request))
 
 
 class WalletCall:

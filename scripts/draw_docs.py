@@ -5,8 +5,6 @@ A block stands between `<!-- drawn: NAME -->` and `<!-- end: NAME -->`.
 """
 
 import ast
-import importlib
-import pkgutil
 import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
@@ -14,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import app
-import handlers
 from app.errors import SettleError
 from app.lifecycle import Lifecycle
 from app.payments.lifecycle import PAYMENTS
@@ -27,6 +23,7 @@ from app.sandbox.devnet.node import NODE_FAULTS
 from app.sandbox.faults import TRANSPORT
 from app.sandbox.store import oauth, switches
 from chain.errors import ChainError, NodeError, Refused, Unverified
+from scripts.modules import load_all
 
 E = TypeVar("E", bound=Exception)
 
@@ -111,10 +108,7 @@ def draw_reasons() -> str:
 
 def read_reasons() -> list[tuple[str, tuple[str, str, str]]]:
     """Reason codes in order, each with where it is met, its HTTP status and its sentence."""
-    for package in (app, handlers):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.startswith("app.sandbox"):
-                importlib.import_module(module.name)
+    load_all()
     found = {code: ("door", status, sentence) for code, (status, sentence) in DOOR_REASONS.items()}
     for error in subclasses(SettleError):
         if not hasattr(error, "reason"):

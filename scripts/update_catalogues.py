@@ -13,9 +13,10 @@ from babel.messages import Catalog
 from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment, nodes
 
+from app.languages.errors import worded_errors
 from app.languages.reader import Language
 from app.languages.sentences import catalogue_path
-from app.payments.wording import customer_errors
+from scripts.modules import load_all
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = ROOT / "handlers" / "templates"
@@ -25,7 +26,7 @@ TRANSLATED = [language for language in Language if language is not Language.en]
 
 
 def collect() -> dict[str, list[str]]:
-    """Every sentence that a customer may read, in English, with the places that say it."""
+    """Every sentence that a customer, or a merchant in a wallet, may read: in English, with the places that say it."""
     found: dict[str, list[str]] = {}
     for text, place in [*_of_templates(), *_of_code(), *_of_errors()]:
         found.setdefault(" ".join(text.split()), []).append(place)
@@ -49,7 +50,8 @@ def _of_code() -> Iterator[tuple[str, str]]:
 
 
 def _of_errors() -> Iterator[tuple[str, str]]:
-    for error in customer_errors().values():
+    load_all()
+    for error in worded_errors().values():
         yield error.__doc__ or "", error.__module__.replace(".", "/") + ".py"
 
 

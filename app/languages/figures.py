@@ -3,6 +3,7 @@
 from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from functools import lru_cache
 
 from babel.numbers import NumberPattern, format_decimal, get_currency_symbol
 
@@ -24,6 +25,7 @@ class Money:
         return f"{self.text} {self.code}"
 
 
+@lru_cache(maxsize=4_096)
 def write_money(amount: Decimal, currency: str, reader: Reader) -> Money:
     """An amount with the currency's usual decimals, and never fewer than it has: `$12.34` and `USD`.
 
@@ -46,10 +48,10 @@ def write_usdc(units: int, reader: Reader) -> str:
 
 
 def write_number(number: Decimal, reader: Reader) -> str:
-    """A number of coins, with two to six decimals."""
+    """A number of coins, with at least two decimals: USDC has up to six, SOL up to nine."""
     with localcontext() as context:
         context.prec = _PRECISION
-        return format_decimal(number, format="#,##0.00####", locale=reader.locale)
+        return format_decimal(number, format="#,##0.00#######", locale=reader.locale)
 
 
 def write_rate(rate: Decimal, reader: Reader) -> str:

@@ -1,7 +1,8 @@
 """A payment's transactions: who may have one, at which price, and why not."""
 
 from app.database import Connection
-from app.money import format_amount, format_usdc
+from app.languages.figures import write_money, write_usdc
+from app.languages.reader import choose_reader
 from app.payments import quotes, refusals
 from app.payments.rejection import screen_out
 from app.payments.terms import terms_of
@@ -73,17 +74,24 @@ class PaymentRequest(Request[PaymentCase]):
 
     def explain(self, case: PaymentCase, usdc: int) -> str:
         # The price may have been quoted anew since the page was looked at, so the wallet says both figures.
-        amount = format_amount(case.payment.amount, case.payment.currency)
-        return f"{case.merchant.display_name}: {amount} ({format_usdc(usdc)} USDC)"
+        reader = choose_reader(case.payment.locale, self.accept_language, case.merchant.language)
+        amount = write_money(case.payment.amount, case.payment.currency, reader)
+        return f"{case.merchant.display_name}: {amount} ({write_usdc(usdc, reader)} USDC)"
 
 
-async def offer_transaction(system: System, payment_id: str, account: str, network_address: str | None = None) -> Offer:
+async def offer_transaction(
+    system: System,
+    payment_id: str,
+    account: str,
+    network_address: str | None = None,
+    accept_language: str | None = None,
+) -> Offer:
     """Give a wallet (base58) a transaction that pays this payment, or say why not.
 
-    `network_address`: where the request comes from, when that is known. Raises what the two refusals.py list,
-    chain.errors.Refused, ScreeningUnavailable or PriceUnavailable.
+    `network_address`: where the request comes from, when that is known; `accept_language`: its header. Raises what the
+    two refusals.py list, chain.errors.Refused, ScreeningUnavailable or PriceUnavailable.
     """
-    return await offer(system, PaymentRequest(payment_id), account, network_address)
+    return await offer(system, PaymentRequest(payment_id, accept_language), account, network_address)
 
 
 async def read_case(connection: Connection, payment_id: str) -> PaymentCase:

@@ -1,31 +1,20 @@
 """The view in words: in the customer's language, with figures as the customer's locale writes them."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
-from functools import cache
-from typing import Any
 
 from msgspec import Struct
 
-from app.errors import CustomerError
-from app.languages.figures import Money, write_money, write_number, write_rate, write_usdc
+from app.languages.errors import word_reason
+from app.languages.figures import Money, write_money, write_rate, write_usdc
 from app.languages.reader import Language, Reader, choose_reader
-from app.languages.sentences import sentence, translate
+from app.languages.sentences import translate
 from app.money import format_amount, format_usdc
 from app.payments.attempts import Refusal
 from app.payments.view import SENTENCES, PaymentView, Stage
 from app.records import PaymentStatus
 from app.system import System
-from chain.errors import Refused
-
-# For what a customer can do nothing about, and need not know.
-TROUBLE = sentence("Something is not working at the moment. Please try again in a minute.")
 
 _LANGUAGES = "SELECT p.locale, m.language FROM payments p JOIN merchants m ON m.id = p.merchant_id WHERE p.id = $1"
-
-# What sentences have in braces and is USDC, as chain/preflight.py writes it.
-_USDC = frozenset({"needed", "there"})
 
 
 class RefusalShown(Struct, frozen=True):
@@ -111,33 +100,5 @@ def amount_of(view: PaymentView, reader: Reader) -> Money:
     return write_money(view.amount, view.currency, reader)
 
 
-def word_error(error: Exception, reader: Reader) -> str:
-    """Why a customer is refused, as a sentence with what to do next."""
-    if isinstance(error, CustomerError | Refused):
-        return _word(type(error), error.details, reader)
-    return translate(reader.language, TROUBLE)
-
-
 def _word_refusal(refusal: Refusal, reader: Reader) -> RefusalShown:
-    # A reason that an older or a newer version of us wrote may be unknown to this one.
-    kind = customer_errors().get(refusal.reason)
-    sentence = translate(reader.language, TROUBLE) if kind is None else _word(kind, refusal.details, reader)
-    return RefusalShown(refusal.at, refusal.reason, sentence)
-
-
-def _word(kind: type[Exception], details: Mapping[str, Any], reader: Reader) -> str:
-    told = {name: write_number(Decimal(value), reader) if name in _USDC else value for name, value in details.items()}
-    return translate(reader.language, kind.__doc__ or "", **told)
-
-
-@cache
-def customer_errors() -> Mapping[str, type[Exception]]:
-    """Reason code -> error, of every error whose sentence a customer may read."""
-    found: dict[str, type[Exception]] = {}
-    parents: list[type[CustomerError | Refused]] = [CustomerError, Refused]
-    for parent in parents:
-        for kind in parent.__subclasses__():
-            # What merchants read of refunds stands one class deeper.
-            if "reason" in vars(kind):
-                found[str(kind.reason)] = kind
-    return found
+    return RefusalShown(refusal.at, refusal.reason, word_reason(refusal.reason, refusal.details, reader))

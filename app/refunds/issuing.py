@@ -5,8 +5,10 @@ import asyncio
 from app import events
 from app.database import Connection
 from app.errors import SettleError
+from app.languages.figures import write_money, write_usdc
+from app.languages.reader import choose_reader
+from app.languages.sentences import sentence, translate
 from app.logs import get_logger
-from app.money import format_amount, format_usdc
 from app.privacy.nobody import NOBODY
 from app.records import Cluster, Merchant, MerchantStatus, PaymentGroup, RecordKind, Refund, RefundStatus
 from app.refunds import refusals
@@ -26,7 +28,10 @@ SELECT r AS refund, g AS payment_group, m AS merchant, p.currency, p.cluster, {S
 FROM refunds r JOIN payments p ON p.id = r.payment_id JOIN merchants m ON m.id = r.merchant_id
 LEFT JOIN payment_groups g ON g.id = r.group_id WHERE r.id = $1
 """  # noqa: S608  # constants of ours
-_LABEL = "SELECT m.display_name FROM refunds r JOIN merchants m ON m.id = r.merchant_id WHERE r.id = $1"
+_LABEL = "SELECT m.display_name, m.language FROM refunds r JOIN merchants m ON m.id = r.merchant_id WHERE r.id = $1"
+# What the wallet shows: before it fetches the transaction, and with it.
+_TITLE = sentence("Refund by {shop}")
+_MESSAGE = sentence("{shop}: refund of {amount} ({usdc} USDC)")
 _SET_GROUP = "UPDATE refunds SET group_id = $2 WHERE id = $1 AND group_id IS NULL"
 
 
@@ -88,29 +93,43 @@ class RefundRequest(Request[RefundCase]):
         """The terms of a refund never change."""
 
     def explain(self, case: RefundCase, usdc: int) -> str:
-        amount = format_amount(case.refund.amount, case.currency)
-        return f"{case.merchant.display_name}: refund of {amount} ({format_usdc(usdc)} USDC)"
+        reader = choose_reader(None, self.accept_language, case.merchant.language)
+        amount = write_money(case.refund.amount, case.currency, reader)
+        return translate(
+            reader.language,
+            _MESSAGE,
+            shop=case.merchant.display_name,
+            amount=amount,
+            usdc=write_usdc(usdc, reader),
+        )
 
 
-async def offer_refund(system: System, refund_id: str, account: str, network_address: str | None = None) -> Offer:
+async def offer_refund(
+    system: System,
+    refund_id: str,
+    account: str,
+    network_address: str | None = None,
+    accept_language: str | None = None,
+) -> Offer:
     """Give a wallet (base58) a transaction that pays this refund, or say why not.
 
-    `network_address`: where the request comes from, when that is known. Raises what app/refunds/refusals.py and
-    app/transactions/refusals.py list, chain.errors.Refused or ScreeningUnavailable.
+    `network_address`: where the request comes from, when that is known; `accept_language`: its header. Raises what
+    app/refunds/refusals.py and app/transactions/refusals.py list, chain.errors.Refused or ScreeningUnavailable.
     """
     try:
-        return await offer(system, RefundRequest(refund_id), account, network_address)
+        return await offer(system, RefundRequest(refund_id, accept_language), account, network_address)
     except IssuingPaused as error:
         raise refusals.RefundsPaused from error
 
 
-async def describe_refund(system: System, refund_id: str) -> str:
-    """Who gives back, as a wallet shows it. Raises RefundNotFound."""
+async def describe_refund(system: System, refund_id: str, accept_language: str | None = None) -> str:
+    """Who gives back, as a wallet that sends this header shows it. Raises RefundNotFound."""
     async with system.database.acquire() as connection:
-        name = await connection.fetchval(_LABEL, refund_id)
-    if name is None:
+        row = await connection.fetchrow(_LABEL, refund_id)
+    if row is None:
         raise refusals.RefundNotFound
-    return f"Refund by {name}"
+    reader = choose_reader(None, accept_language, row["language"])
+    return translate(reader.language, _TITLE, shop=row["display_name"])
 
 
 def check_status(refund: Refund) -> None:

@@ -1,6 +1,6 @@
 """Why a refund can not be opened, paid or denied: each a sentence that says what to do next."""
 
-from app.errors import SettleError
+from app.errors import MerchantError, SettleError
 
 
 class RefundPaymentUnknown(SettleError):
@@ -31,8 +31,8 @@ class PaymentNotPaid(SettleError):
     status = 409
 
 
-class PayeeErased(SettleError):
-    """The customer's data were erased at their wish, and with them the wallet that paid. Refund them in another way."""
+class PayeeErased(MerchantError):
+    """The customer's data was erased, and with it the wallet that paid. Deny this refund, and refund another way."""
 
     reason = "payee_erased"
     status = 410
@@ -45,63 +45,63 @@ class RefundConflict(SettleError):
     status = 409
 
 
-class RefundNotFound(SettleError):
+class RefundNotFound(MerchantError):
     """This refund does not exist. Look in the portal for those that do."""
 
     reason = "refund_not_found"
     status = 404
 
 
-class RefundAlreadyPaid(SettleError):
+class RefundAlreadyPaid(MerchantError):
     """This refund is already paid. There is nothing more to do."""
 
     reason = "refund_already_paid"
     status = 409
 
 
-class RefundClosed(SettleError):
-    """This refund was denied or can not be made, so it can not be paid any more."""
+class RefundClosed(MerchantError):
+    """This refund was denied, or cannot be made, so it cannot be paid any more. The portal says more about it."""
 
     reason = "refund_closed"
     status = 409
 
 
-class RefundUnderReview(SettleError):
-    """Something about this refund needs a look. Please do not pay it again."""
+class RefundUnderReview(MerchantError):
+    """Something about this refund needs a look. Please do not pay it again; the portal says what to do."""
 
     reason = "refund_under_review"
     status = 409
 
 
-class RefundInPreparation(SettleError):
+class RefundInPreparation(MerchantError):
     """This refund is being prepared anew. Nothing was sent; please try again in a minute."""
 
     reason = "refund_in_preparation"
     status = 503
 
 
-class ShopDisconnected(SettleError):
-    """The shop is not connected at the moment, so Shopify could not be told. Open the app in Shopify's admin first."""
+class ShopDisconnected(MerchantError):
+    """Your shop is not connected, so nothing was sent. Open Settle in your Shopify admin, then try again."""
 
     reason = "shop_disconnected"
     status = 403
 
 
-class RefundWalletScreenedOut(SettleError):
+class RefundWalletScreenedOut(MerchantError):
     """We cannot send a refund from this wallet. Nothing was sent; please pay it from another one."""
 
     reason = "refund_wallet_screened_out"
     status = 403
 
 
-class PayeeScreenedOut(SettleError):
+class PayeeScreenedOut(MerchantError):
     """The customer's wallet is flagged by screening, so nothing may be sent to it. Deny this refund in the portal."""
 
     reason = "payee_screened_out"
     status = 403
 
 
-class RefundsPaused(SettleError):
+class RefundsPaused(MerchantError):
     """Refunds in USDC are paused at the moment. Nothing was sent; please try again later."""
 
     reason = "refunds_paused"

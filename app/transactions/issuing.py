@@ -94,8 +94,10 @@ class Request(ABC, Generic[C]):
     already_paid: ClassVar[type[SettleError]]
     in_preparation: ClassVar[type[SettleError]]
 
-    def __init__(self, record_id: str) -> None:
+    def __init__(self, record_id: str, accept_language: str | None = None) -> None:
+        """`accept_language`: the wallet's header, for the sentence that is shown with the transaction."""
         self.record_id = record_id
+        self.accept_language = accept_language
 
     @abstractmethod
     async def read(self, system: System, connection: Connection, account: str) -> Standing[C]:

@@ -4,7 +4,7 @@ from app.errors import CustomerError
 
 
 class TooManyRequests(CustomerError):
-    """Several wallets are trying to pay this order. Please wait a minute, then try again."""
+    """Several wallets are trying to pay this at the moment. Please wait a minute, then try again."""
 
     reason = "too_many_transactions"
     status = 429

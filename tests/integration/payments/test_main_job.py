@@ -125,7 +125,7 @@ async def test_a_warm_transaction_request_makes_one_rpc_call(box: Box) -> None:
     before = await _rpc_calls(box, "getMultipleAccounts")
     answer = await box.house.public.post(f"/transactions/payment/{checkout['payment']}", json={"account": wallet})
     assert answer.status_code == 200
-    assert answer.json()["message"] == "Settle Sandbox Store: 12.34 USD (12.34 USDC)"
+    assert answer.json()["message"] == "Settle Sandbox Store: $12.34 USD (12.34 USDC)"
     assert await _rpc_calls(box, "getMultipleAccounts") == before + 1
 
 

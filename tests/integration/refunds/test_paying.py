@@ -28,7 +28,7 @@ async def test_a_refund_goes_back_to_the_wallet_that_paid_and_is_resolved_once(b
     refund = await box.refund(checkout, "5.00")
     answer = await box.pay(wallet, refund["link"])
     assert answer.status_code == 200, answer.text
-    assert answer.json()["message"] == "Settle Sandbox Store: refund of 5.00 USD (5.00 USDC)"
+    assert answer.json()["message"] == "Settle Sandbox Store: refund of $5.00 USD (5.00 USDC)"
     row = await box.until_refund(refund, "completed")
     assert (row["paid_signature"], row["paid_wallet"]) == (answer.json()["signature"], wallet)
     known = await box.refund_at_shopify(refund)
@@ -118,6 +118,49 @@ async def test_who_can_not_pay_is_told_why(box: Box) -> None:
     assert await box.house.rows("SELECT id FROM issued_transactions WHERE refund_id IS NOT NULL") == []
     await box.house.rows("UPDATE merchants SET status = 'inactive'")
     assert await refused(wallet) == (403, "shop_disconnected")
+
+
+async def test_the_merchants_wallet_is_told_in_its_language_or_else_in_the_shops(box: Box) -> None:
+    refund = await box.refund(await box.paid("20.00"), "5.00")
+    path, poor, rich = f"/transactions/refund/{refund['row']['id']}", await box.wallet("1.5"), await merchant(box)
+    await box.house.rows("UPDATE merchants SET language = 'fr'")
+    told = {
+        "de-DE": (
+            "Erstattung von Settle Sandbox Store",
+            (
+                "Diese Wallet enthält 1,50 USDC, die Zahlung benötigt 5,00. "
+                "Laden Sie USDC auf, oder bezahlen Sie mit einer anderen Wallet."
+            ),
+            "Settle Sandbox Store: Erstattung über 5,00\xa0$ USD (5,00 USDC)",
+            "Diese Erstattung gibt es nicht. Im Portal finden Sie alle, die es gibt.",
+        ),
+        "nl": (
+            "Remboursement de Settle Sandbox Store",
+            (
+                "Ce portefeuille contient 1,50 USDC, le paiement en demande 5,00. "
+                "Ajoutez des USDC ou payez avec un autre portefeuille."
+            ),
+            "Settle Sandbox Store\xa0: remboursement de 5,00 USD (5,00 USDC)",
+            # Of which shop it would be, nobody knows.
+            "This refund does not exist. Look in the portal for those that do.",
+        ),
+    }
+    for language, (label, refusal, message, unknown) in told.items():
+        headers = {"Accept-Language": language}
+
+        async def ask(account: str, where: str = path, headers: dict[str, str] = headers) -> str:
+            answer = await box.house.public.post(where, json={"account": account}, headers=headers)
+            said: str = answer.json()["message"]
+            return said
+
+        assert (await box.house.public.get(path, headers=headers)).json()["label"] == label
+        assert await ask(poor) == refusal
+        assert await ask(rich) == message
+        for nowhere in ("A" * 22, "short"):
+            assert await ask(rich, f"/transactions/refund/{nowhere}") == unknown
+            answer = await box.house.public.get(f"/transactions/refund/{nowhere}", headers=headers)
+            assert answer.json()["message"] == unknown
+    await box.house.rows("UPDATE merchants SET language = NULL")
 
 
 async def test_a_flagged_wallet_of_either_side_gets_nothing_and_the_refund_stays_open(box: Box) -> None:

@@ -6,8 +6,10 @@ from string import Formatter
 import pytest
 from babel.messages.pofile import read_po
 
+from app.languages.errors import worded_errors
 from app.languages.reader import Language
 from app.languages.sentences import catalogue_path, read_catalogue, translate
+from app.refunds import refusals as refund_refusals
 from scripts.update_catalogues import TRANSLATED, collect
 
 ENGLISH = sorted(collect())
@@ -24,9 +26,29 @@ def test_sentences_are_found_where_they_are_said() -> None:
         "Open in wallet",  # in a template
         "Approve in your wallet",  # in code
         "This wallet holds no USDC. Add {needed} USDC to it, or pay from another wallet.",  # an error of the chain side
-        "This order is already paid. You do not need to pay again.",  # an error of ours
+        "This order is already paid. You do not need to pay again.",  # an error of ours, for customers
+        "This refund is already paid. There is nothing more to do.",  # another, for merchants
+        "This is the customer's own wallet. Pay the refund from another one.",  # one of the chain side, for merchants
     ):
         assert told in ENGLISH
+
+
+@pytest.mark.parametrize(("reason", "error"), sorted(worded_errors().items()))
+def test_a_refusal_says_what_is_wrong_and_then_what_to_do(reason: str, error: type[Exception]) -> None:
+    """Nobody is left with a bare no: there is a second sentence, or a second half."""
+    assert len(re.findall(r"[.;](?= |$)", " ".join((error.__doc__ or "").split()))) >= 2, reason
+
+
+def test_what_a_wallet_is_told_of_a_refund_has_every_language() -> None:
+    """What else stands in that module is told to Shopify, or to the portal, whose pages are English."""
+    elsewhere = {
+        "payment_unknown", "refund_test_differs", "refund_currency_differs", "payment_not_paid", "refund_conflict",
+        "denial_invalid",
+    }  # fmt: skip
+    kinds = [
+        kind for kind in vars(refund_refusals).values() if getattr(kind, "__module__", "") == refund_refusals.__name__
+    ]
+    assert {kind.reason for kind in kinds} - set(worded_errors()) == elsewhere
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
