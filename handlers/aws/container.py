@@ -13,6 +13,7 @@ from app.errors import SettleError
 from app.jobs.doorbell import Doorbell
 from app.logs import configure_logs
 from app.reporting import configure_reporting
+from app.restores import notice_restore
 from app.settings import Settings, load, variable
 from app.system import System
 
@@ -68,8 +69,14 @@ class Container:
             settings = read_settings(os.environ if self._environment is None else self._environment)
             configure_logs(settings.log_level)
             configure_reporting(settings.sentry_dsn, settings.environment)
-            self._system = await System.open(settings)
-            self._bell = Doorbell.open(self._system)
+            system = await System.open(settings)
+            try:
+                # Before anything is issued, as every process does when it begins.
+                await notice_restore(system)
+            except BaseException:
+                await system.close()
+                raise
+            self._system, self._bell = system, Doorbell.open(system)
         elif time.time() - self._used_at > REST_SECONDS:
             await self._system.database.renew()
         # The wall clock: a frozen machine's own clocks may have stood still.

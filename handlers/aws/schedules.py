@@ -11,7 +11,8 @@ from app.jobs.worker import Worker
 from app.logs import get_logger
 from app.pauses import pause
 from app.payments.expiry import Expiry
-from app.restores import notice_restore
+from app.records import Cluster
+from app.restores import is_paused, notice_restore
 from app.system import System
 from app.transactions.issued import is_any_open
 from app.transactions.reclaim import Reclaimer
@@ -36,8 +37,14 @@ async def do_due_jobs(system: System, bell: Doorbell, seconds: float) -> int:
 
 
 async def watch_chain(system: System, bell: Doorbell, seconds: float) -> None:
-    """Watch issued signatures for most of a minute, while anything is open, and ring for what comes of it."""
+    """Watch issued signatures for most of a minute, while anything is open, and ring for what comes of it.
+
+    While issuing is paused after a restore, the fee payers' history is read each time, since the pause ends with it.
+    """
     await notice_restore(system)
+    for name, parts in system.clusters.items():
+        if await _is_paused(system, name):
+            await _ask_chain(system, "sweep", Sweeper(system, parts).sweep)
     ends, stop = time.monotonic() + seconds, asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for parts in system.clusters.values():
@@ -53,6 +60,11 @@ async def watch_chain(system: System, bell: Doorbell, seconds: float) -> None:
 async def _is_any_open(system: System) -> bool:
     async with system.database.acquire() as connection:
         return await is_any_open(connection, since=system.clock.now() - FRESH)
+
+
+async def _is_paused(system: System, cluster: Cluster) -> bool:
+    async with system.database.acquire() as connection:
+        return await is_paused(connection, cluster)
 
 
 async def reconcile(system: System, _bell: Doorbell, _seconds: float) -> None:

@@ -1,6 +1,7 @@
 """The doorbell: whatever becomes of the rings, every job is done, and once."""
 
 import asyncio
+import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -16,6 +17,8 @@ from app.arrivals import Arrival, receive
 from app.coherence import check_records
 from app.jobs import queue
 from app.jobs.doorbell import AHEAD_MAX, Doorbell
+from app.jobs.retries import list_dead, retry
+from app.jobs.worker import Worker
 from app.records import InboxSource, JobKind, RecordKind
 from app.settings import Settings
 from app.system import System
@@ -124,6 +127,37 @@ async def test_a_process_that_dies_between_commit_and_ring_loses_only_time(syste
     assert await function.run(lambda s, bell: do_due_jobs(s, bell, 60)) == 3
 
 
+async def test_rings_that_ended_in_the_dead_letter_queue_are_sent_again_and_do_no_job_twice(
+    system: System, function: Lambda, aws: str
+) -> None:
+    """By receive and send, as moto knows no move task; SQS' own does the same."""
+    client = boto3.client("sqs")
+    dead = client.create_queue(QueueName="dead-rings")["QueueUrl"]
+    arn = client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "2"})
+    client.set_queue_attributes(QueueUrl=aws, Attributes={"RedrivePolicy": policy, "VisibilityTimeout": "0"})
+    await store_events(system, 10)
+    assert await Doorbell(system, client, aws).ring() == 10
+    # A function that dies answers nothing: SQS gives the messages again, then apart.
+    for _ in range(10):
+        client.receive_message(QueueUrl=aws, MaxNumberOfMessages=10)
+    lost = []
+    while messages := client.receive_message(QueueUrl=dead, MaxNumberOfMessages=10).get("Messages", []):
+        lost += messages
+    assert len(lost) == 10
+    assert await deliver(function, aws) == 0
+    # The schedule does half of the jobs before somebody sends the rings again.
+    for message in lost[:5]:
+        assert await Worker(system).attempt(int(message["Body"]))
+    for message in lost:
+        client.send_message(QueueUrl=aws, MessageBody=message["Body"])
+        client.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
+    assert await deliver(function, aws) == 10
+    assert [tuple(row) for row in await rows(system, "SELECT status, attempts, count(*) FROM jobs GROUP BY 1, 2")] == [
+        ("done", 1, 10)
+    ]
+
+
 async def test_what_sqs_does_not_take_is_rung_for_later(
     system: System, aws: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,7 +219,13 @@ async def test_a_poison_job_ends_dead_is_listed_and_delays_no_other(
     for hours in range(5, 200, 5):
         (tmp_path / "clock").write_text(str(hours * 3600))
         await function.run(lambda s, bell: do_due_jobs(s, bell, 60))
-        [poison] = await rows(system, "SELECT status, last_error FROM jobs WHERE record_id = '987654321'")
-        if poison["status"] == "dead":
+        if dead := await list_dead(system):
             break
-    assert (poison["status"], poison["last_error"]) == ("dead", "AssertionError")
+    assert [(job.record_id, job.last_error) for job in dead] == [("987654321", "AssertionError")]
+    # A person has it tried again: it is rung for like any other, and goes up its ladder again.
+    await retry(system, dead[0].id)
+    assert await Doorbell(system, boto3.client("sqs"), aws).ring() == 1
+    await deliver(function, aws)
+    assert [tuple(row) for row in await rows(system, "SELECT status, attempts FROM jobs WHERE status <> 'done'")] == [
+        ("waiting", 1)
+    ]

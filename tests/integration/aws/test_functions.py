@@ -24,8 +24,11 @@ from tests.bench.ground import environment_of
 from tests.conftest import Scale
 from tests.house import SHOP, VERSION, session_body
 from tests.integration.aws.conftest import Lambda, make_lambda
+from tests.integration.aws.gateway import CERTIFICATE, http_event
 
-CERTIFICATE = {"clientCert": {"clientCertPem": "-----BEGIN CERTIFICATE-----\n...", "subjectDN": "CN=Shopify"}}
+_CONNECTED = """
+SELECT count(*) FROM pg_stat_activity WHERE application_name = 'settle' AND datname = current_database()
+"""
 
 
 @pytest_asyncio.fixture
@@ -36,37 +39,6 @@ async def function(settings: Settings) -> AsyncIterator[Lambda]:
         yield made
     finally:
         await made.close()
-
-
-def http_event(
-    method: str, path: str, *, body: bytes = b"", authentication: Any = None, headers: dict[str, str] | None = None
-) -> dict[str, Any]:
-    return {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": {"host": "pay.example", "content-type": "application/json", **(headers or {})},
-        "requestContext": {
-            "accountId": "123456789012",
-            "apiId": "api",
-            "authentication": authentication,
-            "domainName": "pay.example",
-            "http": {
-                "method": method,
-                "path": path,
-                "protocol": "HTTP/1.1",
-                "sourceIp": "192.0.2.1",
-                "userAgent": "Shopify",
-            },
-            "requestId": "id",
-            "routeKey": "$default",
-            "stage": "$default",
-            "timeEpoch": 1_795_000_000_000,
-        },
-        "body": base64.b64encode(body).decode(),
-        "isBase64Encoded": True,
-    }
 
 
 def session_event(authentication: Any = CERTIFICATE) -> dict[str, Any]:
@@ -169,13 +141,25 @@ async def test_a_hundred_containers_stay_within_the_databases_connections(settin
     """Each holds one connection between its invocations, and two at most."""
     await seed_merchant(settings)
     functions = [make_lambda(settings) for _ in range(scale.pick(ci=20, soak=100))]
+    doors = [ShopifyLambda(each.container) for each in functions]
+    connected = 0
+    other = await asyncpg.connect(settings.database_url)
     try:
-        answers = await asyncio.gather(
-            *(each.invoke(ShopifyLambda(each.container), session_event(), None) for each in functions)
-        )
+        # Cold, then warm.
+        for _ in range(2):
+            invoking = asyncio.gather(
+                *(each.invoke(door, session_event(), None) for each, door in zip(functions, doors, strict=True))
+            )
+            while not invoking.done():
+                connected = max(connected, await other.fetchval(_CONNECTED))
+                await asyncio.wait({invoking}, timeout=0.02)
+            assert {answer["statusCode"] for answer in invoking.result()} == {200}
+        assert await other.fetchval("SELECT count(*) FROM payments") == 2 * len(functions)
     finally:
+        await other.close()
         await asyncio.gather(*(each.close() for each in functions))
-    assert {answer["statusCode"] for answer in answers} == {200}
+    print(f"{len(functions)} containers, at most {connected} connections")
+    assert len(functions) <= connected <= len(functions) * settings.database_pool_size
 
 
 def test_secret_settings_come_from_secrets_manager_and_the_environment_comes_first(
