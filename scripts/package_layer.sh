@@ -7,15 +7,7 @@ LIMIT_KB=$((250 * 1024 - 5 * 1024)) # unpacked, less our own code
 
 rm -rf build/layer build/layer.zip
 mkdir -p build/layer
-.venv/bin/python - > build/layer.txt <<'PYTHON'
-import re
-import tomllib
-from pathlib import Path
-
-project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-needed = [*project["dependencies"], *project["optional-dependencies"]["aws"]]
-print(*[name for name in needed if re.match(r"[\w-]+", name)[0] not in {"boto3", "httptools", "typer", "uvicorn", "uvloop"}], sep="\n")
-PYTHON
+.venv/bin/python -m scripts.layer > build/layer.txt
 .venv/bin/python -m pip install -q --disable-pip-version-check --no-compile --target build/layer/python -r build/layer.txt -c constraints.txt \
     --platform manylinux2014_x86_64 --platform manylinux_2_28_x86_64 --python-version 3.11 --only-binary=:all:
 rm -rf build/layer/python/bin

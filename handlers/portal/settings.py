@@ -1,5 +1,7 @@
 """What the merchant decides about the checkout, the log of changes, and the sessions."""
 
+from functools import cache
+
 from babel import Locale
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -17,10 +19,14 @@ from handlers.requests import Json, read_body, system_of
 
 PATH = "/portal/settings"
 LOGO_SECONDS = 31_536_000
-# Each as its own readers call it.
-LANGUAGES = {
-    language: (Locale.parse(language, sep="-").get_display_name() or language).capitalize() for language in Language
-}
+
+
+@cache
+def name_languages() -> dict[Language, str]:
+    """Each language as its own readers call it."""
+    return {
+        language: (Locale.parse(language, sep="-").get_display_name() or language).capitalize() for language in Language
+    }
 
 
 async def show_settings(request: Request, visitor: Visitor) -> Response:
@@ -33,7 +39,7 @@ async def show_settings(request: Request, visitor: Visitor) -> Response:
         "settings",
         moments=[moment_of(event) for event in log],
         logo=await logos.find_digest(system, merchant.id),
-        languages=LANGUAGES,
+        languages=name_languages(),
         name_max=NAME_MAX,
         support_max=SUPPORT_MAX,
         logo_bytes_max=logos.BYTES_MAX,

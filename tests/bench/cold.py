@@ -1,15 +1,19 @@
-"""A cold start, as far as it is ours: importing what a Lambda function imports, against importing starlette alone."""
+"""A cold start, as far as it is ours: importing what a Lambda function imports, against importing starlette alone.
+
+As in a function, what the layer leaves out is not there.
+"""
 
 import asyncio
 import sys
 
+from scripts.layer import NOT_THERE
 from tests.bench.figures import Figure, Target, figure_of_ratio
 
 ROUNDS = 9
 # Half a second, where starlette takes 108 ms (facts/stack.md section 4).
 BOUND = 4.6
 STARLETTE = "starlette.applications"
-FUNCTIONS = ("handlers.aws.doors", "handlers.aws.jobs", "handlers.aws.schedules")
+FUNCTIONS = ("handlers.aws.shopify", "handlers.aws.public", "handlers.aws.jobs", "handlers.aws.schedules")
 
 
 async def measure_cold() -> list[Figure]:
@@ -33,7 +37,8 @@ async def measure_cold() -> list[Figure]:
 
 async def _time_import(name: str) -> float:
     """Seconds in a new interpreter, without starting it."""
-    code = f"import time; began = time.perf_counter(); import {name}; print(time.perf_counter() - began)"
+    gone = "; ".join(f"sys.modules[{package!r}] = None" for package in NOT_THERE)
+    code = f"import sys, time; {gone}; began = time.perf_counter(); import {name}; print(time.perf_counter() - began)"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
     if process.returncode:

@@ -105,11 +105,12 @@ async def test_with_rings_lost_doubled_and_shuffled_every_job_is_done_once(
     print(f"seed {seed}")
     await store_events(system, count)
     postman = LossyPostman(boto3.client("sqs"), random.Random(seed), lost=0.3, doubled=0.3)
-    rung = 0
+    rung = delivered = 0
     while more := await Doorbell(system, postman, aws).ring():
         rung += more
+        # In between, since moto looks at every message that lies there at each call.
+        delivered += await deliver(function, aws)
     assert rung == count
-    delivered = await deliver(function, aws)
     assert delivered == postman.fates["sent"] + 2 * postman.fates["doubled"]
     [left] = await rows(system, "SELECT count(*) FROM jobs WHERE status <> 'done'")
     assert left["count"] == postman.fates["lost"]

@@ -18,8 +18,9 @@ from app.records import Cluster
 from app.seeding import seed_merchant
 from app.settings import Settings
 from handlers.aws.container import REST_SECONDS, SecretInvalid, read_settings
-from handlers.aws.doors import PublicLambda, ShopifyLambda
+from handlers.aws.public import PublicLambda
 from handlers.aws.schedules import do_due_jobs, reclaim, reconcile, sweep, upkeep, watch_chain
+from handlers.aws.shopify import ShopifyLambda
 from tests.bench.ground import environment_of
 from tests.conftest import Scale
 from tests.house import SHOP, VERSION, session_body

@@ -14,8 +14,9 @@ import httpx
 import pytest_asyncio
 
 from app.seeding import seed_merchant
-from handlers.aws.doors import PublicLambda, ShopifyLambda
+from handlers.aws.public import PublicLambda
 from handlers.aws.schedules import do_due_jobs, watch_chain
+from handlers.aws.shopify import ShopifyLambda
 from tests.box import open_world, settings_in
 from tests.integration.aws.conftest import Lambda, make_lambda
 from tests.integration.aws.gateway import CERTIFICATE, Account, serving_doors

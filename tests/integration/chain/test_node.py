@@ -8,8 +8,9 @@ import pytest
 from solders.hash import Hash
 
 from chain import errors
-from chain.node import Blockhash, EpochInfo, Node, SignatureStatus, StatusesView, read_retry_after
+from chain.node import Blockhash, EpochInfo, Node, SignatureStatus, StatusesView
 from chain.programs import TOKEN_PROGRAM
+from chain.rpc import read_retry_after
 from chain.verification import verify_settled
 from tests.integration.chain.rpc_server import error, in_context, result
 from tests.unit.chain.samples import CUSTOMER, DESTINATION, MERCHANT, SOURCE, answer_for, expected_for, good_transaction
