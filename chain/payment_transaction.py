@@ -13,6 +13,7 @@ from solders.hash import Hash
 from solders.instruction import AccountMeta, Instruction
 from solders.message import Message
 from solders.pubkey import Pubkey
+from solders.signature import Signature
 from solders.system_program import CreateAccountWithSeedParams, create_account_with_seed
 
 from chain.errors import OwnAddress
@@ -99,10 +100,15 @@ async def issue_transaction(plan: TransferPlan, fee_payer: FeePayer) -> SignedTr
         raise ValueError("the plan names another fee payer")
     message = bytes(build_message(plan))
     signature = await fee_payer.sign(message)
-    wire = b"".join((bytes([SIGNATURES]), bytes(signature), _EMPTY_SIGNATURE, message))
+    wire = unsign(message, signature)
     if len(wire) > MAX_TRANSACTION_BYTES:
         raise ValueError(f"the transaction has {len(wire)} bytes, at most {MAX_TRANSACTION_BYTES} are allowed")
     return SignedTransaction(str(signature), wire)
+
+
+def unsign(message: bytes, signature: Signature) -> bytes:
+    """The wire format of a message that only the fee payer has signed."""
+    return b"".join((bytes([SIGNATURES]), bytes(signature), _EMPTY_SIGNATURE, message))
 
 
 def _create_single_use(plan: TransferPlan) -> Instruction:

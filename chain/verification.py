@@ -53,8 +53,8 @@ from chain.programs import (
 from chain.settled import SettledTransaction, TokenBalance
 from chain.single_use import SingleUse
 
-_ISSUED_PROGRAMS = (COMPUTE_BUDGET_PROGRAM, COMPUTE_BUDGET_PROGRAM, SYSTEM_PROGRAM, MEMO_PROGRAM, TOKEN_PROGRAM)
-_OPENING_PROGRAMS = (*_ISSUED_PROGRAMS[:3], ASSOCIATED_TOKEN_PROGRAM, *_ISSUED_PROGRAMS[3:])
+ISSUED_PROGRAMS = (COMPUTE_BUDGET_PROGRAM, COMPUTE_BUDGET_PROGRAM, SYSTEM_PROGRAM, MEMO_PROGRAM, TOKEN_PROGRAM)
+OPENING_PROGRAMS = (*ISSUED_PROGRAMS[:3], ASSOCIATED_TOKEN_PROGRAM, *ISSUED_PROGRAMS[3:])
 _REQUIRED_SIGNATURES = 2
 _COMPUTE_UNIT_LIMIT = struct.Struct("<BI")
 _COMPUTE_UNIT_PRICE = struct.Struct("<BQ")
@@ -120,7 +120,7 @@ def check_signature(transaction: SettledTransaction, expected: Expected) -> None
         raise WrongSignature(found=found, expected=expected.signature)
 
 
-def check_no_error(transaction: SettledTransaction, _expected: Expected) -> None:
+def check_no_error(transaction: SettledTransaction, _expected: object) -> None:
     if transaction.error is not None:
         raise LandedWithError(error=transaction.error)
 
@@ -137,7 +137,7 @@ def check_signed_by_fee_payer(transaction: SettledTransaction, expected: Expecte
         raise NotSignedByFeePayer
 
 
-def check_legacy(transaction: SettledTransaction, _expected: Expected) -> None:
+def check_legacy(transaction: SettledTransaction, _expected: object) -> None:
     if not transaction.is_legacy:
         raise VersionedMessage
 
@@ -151,11 +151,11 @@ def check_signers(transaction: SettledTransaction, expected: Expected) -> None:
 def check_instructions(transaction: SettledTransaction, expected: Expected) -> None:
     """Exactly two for the compute budget, single-use account, memo, transfer; and the opening, when it was issued."""
     programs = tuple(step.program for step in transaction.steps)
-    if programs != (_OPENING_PROGRAMS if expected.opens_destination else _ISSUED_PROGRAMS):
+    if programs != (OPENING_PROGRAMS if expected.opens_destination else ISSUED_PROGRAMS):
         raise WrongInstructions(found=", ".join(map(str, programs)))
 
 
-def check_compute_budget(transaction: SettledTransaction, _expected: Expected) -> None:
+def check_compute_budget(transaction: SettledTransaction, _expected: object) -> None:
     """A limit, then a price. Their figures are not part of the payment."""
     limit, price = transaction.steps[:2]
     if (
@@ -210,7 +210,7 @@ def check_memo(transaction: SettledTransaction, expected: Expected) -> None:
         raise WrongMemo(expected=expected.memo)
 
 
-def check_transfer(transaction: SettledTransaction, _expected: Expected) -> None:
+def check_transfer(transaction: SettledTransaction, _expected: object) -> None:
     """The last instruction is a transferChecked with source, mint, destination, authority and one reference."""
     step = transaction.steps[-1]
     if (

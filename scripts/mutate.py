@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 # Each with the tests that are most likely to notice, which run first.
 MODULES = {
     "chain/verification.py": ("tests/unit/chain/test_verification.py",),
+    "chain/claim.py": ("tests/unit/chain/test_claim.py",),
     "chain/death.py": ("tests/unit/chain/test_death.py", "tests/integration/chain/test_dead_signatures.py"),
     "chain/preflight.py": ("tests/unit/chain/test_preflight.py",),
     "chain/single_use.py": ("tests/unit/chain/test_single_use_seed.py",),
