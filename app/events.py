@@ -13,6 +13,7 @@ CONFLICT = "conflict"  # Shopify sent the same id with other content; nothing wa
 REFUSED = "refused"  # Shopify asked for something that can not be; the answer said why
 QUOTED = "quoted"  # a price was fixed
 ISSUED = "issued"  # a transaction was handed out
+ADOPTED = "adopted"  # a transaction that our books had lost was taken into them
 SCREENED_OUT = "screened_out"  # a wallet was flagged
 FATE = "fate"  # an issued transaction landed, failed, died or vanished
 PINNED = "pinned"  # its order got another single-use account

@@ -186,6 +186,13 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         "I4",
+        "a transaction that was adopted is in our books",
+        """SELECT u.signature AS record, 'it was adopted, and is not in our books' AS problem
+        FROM unknown_signatures u WHERE u.status = 'adopted'
+        AND NOT EXISTS (SELECT FROM issued_transactions i WHERE i.signature = u.signature)""",
+    ),
+    Invariant(
+        "I4",
         "a transaction paid a payment or a refund, not both",
         """SELECT p.paid_signature AS record, 'it paid a payment and a refund' AS problem
         FROM payments p JOIN refunds r ON r.paid_signature = p.paid_signature""",

@@ -82,7 +82,7 @@ def project(lifecycle: Lifecycle[Any, Any], history: Iterable[Mapping[str, Any]]
         match event["kind"]:
             case events.MARKED:
                 found.exception = detail["exception"]
-            case events.ISSUED:
+            case events.ISSUED | events.ADOPTED:
                 found.fates[detail["signature"]] = [Fate.live, False]
             case events.FATE:
                 found.fates[detail["signature"]] = [detail["fate"], detail["final"]]

@@ -205,6 +205,8 @@ class UnknownStatus(StrEnum):
     open = "open"
     # A person has looked.
     reviewed = "reviewed"
+    # It was proven to pay a record of ours, and taken into our books.
+    adopted = "adopted"
 
 
 _UNKNOWN_STATUS = {member.value: member for member in UnknownStatus}

@@ -122,5 +122,8 @@ async def find_problems(connection: Connection) -> list[str]:
         for row in rows
     ]
     if unknown:
-        problems.append(f"{unknown} signatures of our fee payers are not in our books: `settle unknown` lists them")
+        problems.append(
+            f"{unknown} signatures of our fee payers are not in our books: `settle unknown` lists them, `settle adopt` "
+            "takes in what paid"
+        )
     return problems

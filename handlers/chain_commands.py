@@ -1,11 +1,14 @@
-"""`settle restored` and `settle unknown`: what a person says, and asks, about our books and the chain."""
+"""`settle restored`, `unknown` and `adopt`: what a person says, and asks, about our books and the chain."""
 
+from decimal import Decimal
 from typing import Annotated
 
 import typer
 
+from app.money import from_base_units, parse_amount
 from app.restores import pause_issuing
 from app.system import System
+from app.watching.adoption import adopt as adopt_transaction
 from app.watching.unknown import list_unknown, review
 from handlers.figures import show
 from handlers.running import run_with_system
@@ -45,6 +48,34 @@ def unknown(
                     "found_at": f"{one.created_at:%Y-%m-%d %H:%M:%S}",
                 }
                 for one in await list_unknown(system)
+            ]
+        )
+
+    run_with_system(task)
+
+
+def adopt(
+    signature: Annotated[str, typer.Argument(help="A transaction that `settle unknown` lists.")],
+    usdc: Annotated[
+        str | None,
+        typer.Option(help="What the payment cost, by your word: where the books lost that, too."),
+    ] = None,
+) -> None:
+    """Take a transaction that the books lost into them, if the chain proves that it paid one of their records."""
+    said: Decimal | None = None if usdc is None else parse_amount(usdc)
+
+    async def task(system: System) -> None:
+        adopted = await adopt_transaction(system, signature, said)
+        show(
+            [
+                {
+                    "record": adopted.record,
+                    "id": adopted.id,
+                    "status": adopted.status,
+                    "exception": adopted.exception,
+                    "wallet": adopted.wallet,
+                    "usdc": from_base_units(adopted.usdc),
+                }
             ]
         )
 

@@ -27,7 +27,7 @@ from app.settings import Settings, load
 from app.settings.example import example
 from app.system import System
 from chain.errors import ChainError
-from handlers.chain_commands import restored, unknown
+from handlers.chain_commands import adopt, restored, unknown
 from handlers.fee_commands import fee_payers, fees
 from handlers.job_commands import jobs, replay, retry_jobs
 from handlers.key_commands import keys
@@ -49,6 +49,7 @@ cli.add_typer(fee_payers, name="fee-payers")
 cli.command()(fees)
 cli.command()(restored)
 cli.command()(unknown)
+cli.command()(adopt)
 cli.command()(find)
 cli.command()(stuck)
 cli.add_typer(privacy, name="privacy")

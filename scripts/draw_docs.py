@@ -49,6 +49,8 @@ ELSEWHERE = {
             "app.migrations",
             "app.seeding",
             "app.settings.errors",
+            "app.transactions.pinning",
+            "app.watching.adoption",
             "handlers.serving",
             "handlers.door_tls",
         ),

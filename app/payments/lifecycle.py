@@ -16,11 +16,14 @@ MOVES: dict[PaymentStatus, frozenset[PaymentStatus]] = {
     S.rejected: frozenset(),
     S.expired: frozenset({S.pending, S.paid, S.superseded, S.stuck}),
     S.superseded: frozenset(),
-    S.stuck: frozenset({S.paid, S.completed, S.rejecting}),
+    S.stuck: frozenset({S.paid, S.completed, S.rejecting, S.superseded}),
 }
 
 # A payment is born in one of these.
 BIRTHS = frozenset({S.pending, S.superseded})
+
+# In these somebody may still pay it.
+UNPAID = frozenset({S.pending, S.expired, S.rejecting})
 
 
 PAYMENTS = Lifecycle(

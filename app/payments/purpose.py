@@ -40,11 +40,16 @@ class PaymentPurpose(Purpose):
             "SELECT id FROM payments WHERE group_id = $1 AND id <> $2 AND status = ANY($3) ORDER BY id",
             self.group.id,
             self.record.id,
-            list(lifecycle.sources(S.superseded)),
+            list(lifecycle.UNPAID),
         )
         for sibling in siblings:
             await lifecycle.move(
-                connection, sibling["id"], S.superseded, at=system.clock.now(), detail={"winner": self.record.id}
+                connection,
+                sibling["id"],
+                S.superseded,
+                at=system.clock.now(),
+                only_from=lifecycle.UNPAID,
+                detail={"winner": self.record.id},
             )
 
     async def note_gone(self, connection: Connection, issued: IssuedTransaction, *, at: datetime) -> None:

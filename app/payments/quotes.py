@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from app import events
+from app.database import Connection
 from app.errors import CustomerError
-from app.money import to_base_units
+from app.money import from_base_units, to_base_units
 from app.page_feed import notify_page
 from app.prices.board import PAR
 from app.prices.source import Price
@@ -54,6 +55,30 @@ _REQUOTE = """
 UPDATE payments SET usdc = $2, rate = $3, rate_source = $4, rate_at = $5, quote_expires_at = $6, updated_at = $7
 WHERE id = $1 RETURNING *
 """
+
+
+_NOTE_PAID = """
+UPDATE payments SET usdc = $2, rate = $3, rate_source = $4, rate_at = $5, quote_expires_at = NULL, updated_at = $5
+WHERE id = $1
+"""
+# What stands for the source of a price that only the chain remembers.
+FROM_THE_CHAIN = "what was paid"
+
+
+async def note_price_paid(connection: Connection, payment: Payment, usdc: int, *, at: datetime) -> None:
+    """The price that a payment, which is locked, was paid at, where our books have another or none."""
+    rate = from_base_units(usdc) / payment.amount
+    await connection.execute(_NOTE_PAID, payment.id, usdc, rate, FROM_THE_CHAIN, at)
+    await events.write_event(
+        connection,
+        RecordKind.payment,
+        payment.id,
+        events.QUOTED,
+        at=at,
+        usdc=usdc,
+        rate=str(rate),
+        source=FROM_THE_CHAIN,
+    )
 
 
 async def ensure_quote(system: System, payment: Payment) -> Payment:

@@ -1,7 +1,7 @@
 """A record's story in a merchant's words: events and calls to Shopify in one line of time."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -117,13 +117,13 @@ def _say_moved(event: Event, detail: Mapping[str, Any]) -> Moment:
     text = detail.get("reason")
     if event.record is RecordKind.refund:
         title, tone = _REFUND_MOVES.get(event.to_status or "", (f"Moved to {event.to_status}", Tone.quiet))
-        if event.from_status == R.stuck:
+        if event.from_status == R.stuck and "by" in detail:
             title = "Sent to Shopify once more"
         return Moment(
             event.at, title, tone, text=f"Reason: {text}" if text else None, signature=detail.get("signature")
         )
     title = _MOVES.get(event.to_status or "", f"Moved to {event.to_status}")
-    if event.from_status == S.stuck:
+    if event.from_status == S.stuck and "by" in detail:
         title = "Sent to Shopify once more" + (", asked for at the portal" if detail.get("by") == "portal" else "")
     known = STATUSES.get(S(event.to_status)) if event.to_status in set(S) else None
     return Moment(
@@ -149,6 +149,10 @@ def _say_issued(event: Event, detail: Mapping[str, Any]) -> Moment:
         signature=detail.get("signature"),
         wallet=detail.get("wallet"),
     )
+
+
+def _say_adopted(event: Event, detail: Mapping[str, Any]) -> Moment:
+    return replace(_say_issued(event, detail), title="A transaction that Settle's records had lost was found again")
 
 
 def _say_fate(event: Event, detail: Mapping[str, Any]) -> Moment:
@@ -223,6 +227,7 @@ _SAYINGS: dict[str, Callable[[Event, Mapping[str, Any]], Moment]] = {
     events.MOVED: _say_moved,
     events.QUOTED: _say_quoted,
     events.ISSUED: _say_issued,
+    events.ADOPTED: _say_adopted,
     events.FATE: _say_fate,
     events.MARKED: _say_marked,
     events.ATTENDED: _say_attended,

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from solders.pubkey import Pubkey
+
 from app import events
 from app.database import Connection
 from app.errors import SettleError
@@ -63,7 +65,7 @@ class RefundRequest(Request[RefundCase]):
         else:
             # What is never paid needs no account, so it gets one when somebody means to pay.
             check_status(refund)
-            group = await _open_group(system, connection, refund, merchant, Cluster(row["cluster"]))
+            group = await open_group(system, connection, refund, merchant, Cluster(row["cluster"]))
         return Standing.of(RefundCase(terms_of(refund), group, merchant, refund, row["currency"]), row)
 
     def check_open(self, _system: System, case: RefundCase) -> None:
@@ -142,13 +144,19 @@ def check_status(refund: Refund) -> None:
         raise refusals.RefundUnderReview
 
 
-async def _open_group(
-    system: System, connection: Connection, refund: Refund, merchant: Merchant, cluster: Cluster
+async def open_group(
+    system: System,
+    connection: Connection,
+    refund: Refund,
+    merchant: Merchant,
+    cluster: Cluster,
+    base: Pubkey | None = None,
 ) -> PaymentGroup:
+    """Insert or get a refund's group, which is then locked. `base`: of a new one, where it is not today's fee payer."""
     async with connection.transaction():
         # With a space in it, it is no group of Shopify's.
         key = f"refund {refund.shopify_id}"
-        group = await pin_first(system, connection, RecordKind.refund, merchant, key, cluster)
+        group = await pin_first(system, connection, RecordKind.refund, merchant, key, cluster, base)
         await connection.execute(_SET_GROUP, refund.id, group.id)
     return group
 

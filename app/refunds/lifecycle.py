@@ -22,6 +22,9 @@ MOVES: dict[RefundStatus, frozenset[RefundStatus]] = {
 # A refund is born in one of these.
 BIRTHS = frozenset({S.pending, S.rejecting})
 
+# In these somebody may still pay it.
+UNPAID = frozenset({S.pending, S.denying})
+
 
 async def _tell_nobody(_connection: Connection, _refund_id: str) -> None:
     """No page waits for a refund."""

@@ -25,9 +25,15 @@ _HAS_OPEN = f"SELECT EXISTS (SELECT FROM issued_transactions WHERE {_OF_RECORD} 
 
 
 async def store_issued(
-    connection: Connection, ask: Ask, signed: SignedTransaction, blockhash: Blockhash, *, at: datetime
+    connection: Connection,
+    ask: Ask,
+    signed: SignedTransaction,
+    blockhash: Blockhash,
+    *,
+    at: datetime,
+    event: str = events.ISSUED,
 ) -> bool:
-    """Store a transaction, with its event, before it is handed out.
+    """Store a transaction, with its event, before it is handed out; or with another event, one that was.
 
     False: the very same transaction was issued before, on the same blockhash, and is not live any more.
     """
@@ -60,7 +66,7 @@ async def store_issued(
         connection,
         terms.record,
         terms.id,
-        events.ISSUED,
+        event,
         at=at,
         signature=signed.signature,
         wallet=ask.wallet,

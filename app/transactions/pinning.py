@@ -8,6 +8,7 @@ may land, or has: both would be paid. The database holds to that as well (migrat
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
 from solders.pubkey import Pubkey
 
 from app import events, metrics
@@ -15,13 +16,13 @@ from app.clusters import ClusterParts
 from app.database import Connection
 from app.errors import SettleError
 from app.logs import get_logger
-from app.records import Cluster, Fate, Merchant, PaymentGroup, RecordKind
+from app.records import Cluster, Fate, Merchant, PaymentGroup, RecordKind, Row
 from app.system import System
 from app.transactions.purpose import Terms
 from chain.errors import Refused
 from chain.occupant import Occupant, find_occupant
 from chain.programs import MAX_STATUSES_PER_CALL
-from chain.single_use import derive_seed, single_use_address
+from chain.single_use import SingleUse, derive_seed, single_use_address
 
 
 class Cause(StrEnum):
@@ -31,6 +32,8 @@ class Cause(StrEnum):
     occupied = "occupied"
     # The key of its base leaked, or is not here.
     fee_payer = "fee_payer"
+    # It got one, used it, and our books lost both (app/watching/adoption.py).
+    lost = "lost"
 
 
 _MAY_PAY = """
@@ -49,6 +52,19 @@ ON CONFLICT (merchant_id, group_key, cluster) DO UPDATE SET group_key = EXCLUDED
 _PIN = "UPDATE payment_groups SET base = $2, seed = $3, version = $4, address = $5 WHERE id = $1 RETURNING *"
 
 
+_PINS = """
+SELECT version, base, seed, address FROM payment_groups WHERE id = $1
+UNION ALL SELECT version, base, seed, address FROM former_pins WHERE group_id = $1
+"""
+
+
+class OrderOpen(SettleError):
+    """Something else that was issued for its order may still land. Try again when the watcher knows more."""
+
+    reason = "order_open"
+    status = 409
+
+
 @dataclass(frozen=True)
 class Pinned:
     """A record's terms and group, its merchant's shop, and its own words for two troubles."""
@@ -61,10 +77,19 @@ class Pinned:
 
 
 async def pin_first(
-    system: System, connection: Connection, record: RecordKind, merchant: Merchant, key: str, cluster: Cluster
+    system: System,
+    connection: Connection,
+    record: RecordKind,
+    merchant: Merchant,
+    key: str,
+    cluster: Cluster,
+    base: Pubkey | None = None,
 ) -> PaymentGroup:
-    """Insert or get the group of a record that begins without one, in the caller's transaction; its row is locked."""
-    base = system.clusters[cluster].fee_payer.address
+    """Insert or get the group of a record that begins without one, in the caller's transaction; its row is locked.
+
+    `base`: of a new group, where it is not today's fee payer.
+    """
+    base = base or system.clusters[cluster].fee_payer.address
     secret = bytes.fromhex(system.settings.derivation_secret)
     seed = derive_seed(secret, record, merchant.shop, key, 1)
     address = str(single_use_address(base, seed))
@@ -89,26 +114,72 @@ async def pin_anew(system: System, parts: ClusterParts, pinned: Pinned, cause: C
             return
         if await connection.fetch(_MAY_PAY, group.id, 1):
             raise pinned.in_preparation
-        base, version = parts.fee_payer.address, now.version + 1
-        secret = bytes.fromhex(system.settings.derivation_secret)
-        seed = derive_seed(secret, terms.record, pinned.shop, now.group_key, version)
-        await connection.execute(_KEEP, now.id, cause, system.clock.now())
-        row = await connection.fetchrow(_PIN, now.id, str(base), seed, version, str(single_use_address(base, seed)))
-        assert row is not None
-        await events.write_event(
-            connection,
-            terms.record,
-            terms.id,
-            events.PINNED,
-            at=system.clock.now(),
-            cause=cause,
-            version=version,
-            address=row["address"],
-            former_address=now.address,
-        )
+        await _pin_next(system, connection, terms, pinned.shop, now, parts.fee_payer.address, cause)
+
+
+async def _pin_next(
+    system: System,
+    connection: Connection,
+    terms: Terms,
+    shop: str,
+    group: PaymentGroup,
+    base: Pubkey,
+    cause: Cause,
+) -> PaymentGroup:
+    """Give a group, which is locked, the account of its next version under this base."""
+    seed = _next_seed(system, terms, shop, group)
+    now, version = system.clock.now(), group.version + 1
+    await connection.execute(_KEEP, group.id, cause, now)
+    row = await connection.fetchrow(_PIN, group.id, str(base), seed, version, str(single_use_address(base, seed)))
+    assert row is not None
+    await events.write_event(
+        connection,
+        terms.record,
+        terms.id,
+        events.PINNED,
+        at=now,
+        cause=cause,
+        version=version,
+        address=row["address"],
+        former_address=group.address,
+    )
     metrics.pins_total.labels(cause=cause).inc()
     names = {f"{terms.record}_id": terms.id}
-    get_logger().warning("pinned_anew", group=now.id, cause=cause, version=version, **names)
+    get_logger().warning("pinned_anew", group=group.id, cause=cause, version=version, **names)
+    return PaymentGroup.from_row(row)
+
+
+def _next_seed(system: System, terms: Terms, shop: str, group: PaymentGroup) -> str:
+    secret = bytes.fromhex(system.settings.derivation_secret)
+    return derive_seed(secret, terms.record, shop, group.group_key, group.version + 1)
+
+
+async def pin_as_landed(
+    system: System, connection: Connection, terms: Terms, shop: str, group: PaymentGroup, landed: SingleUse
+) -> PaymentGroup | None:
+    """A group, which is locked, as it was when a transaction of it created this account, which landed and was lost.
+
+    It is an account that the group has or had by our books; or else the next one, made by today's secret, which the
+    group gets now. None: neither. Raises OrderOpen while something issued for it may land.
+    """
+    rows = await connection.fetch(_PINS, group.id)
+    own = next((row for row in rows if _is_pin(row, landed)), None)
+    if own is not None:
+        return msgspec.structs.replace(group, **{name: own[name] for name in ("version", "base", "seed", "address")})
+    if group.won_signature is not None or landed.seed != _next_seed(system, terms, shop, group):
+        return None
+    if await connection.fetch(_MAY_PAY, group.id, 1):
+        raise OrderOpen
+    return await _pin_next(system, connection, terms, shop, group, landed.base, Cause.lost)
+
+
+def _is_pin(row: Row, single_use: SingleUse) -> bool:
+    found: bool = (row["base"], row["seed"], row["address"]) == (
+        str(single_use.base),
+        single_use.seed,
+        str(single_use.address),
+    )
+    return found
 
 
 async def leave_occupied(

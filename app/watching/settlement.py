@@ -48,13 +48,13 @@ async def observe(system: System, parts: ClusterParts, issued: IssuedTransaction
     if transaction is None:
         return False
     async with system.database.transaction() as connection:
-        purpose = await _lock(connection, issued)
+        purpose = await lock_purpose(connection, issued)
         try:
             verify_settled(transaction, expected_of(purpose.terms, issued))
         except Unverified as refusal:
             await _refuse(system, connection, issued, purpose, status, refusal, final)
             return True
-        await _settle(system, connection, issued, purpose)
+        await settle(system, connection, issued, purpose)
         await set_fate(connection, issued, Fate.landed, final=final, at=system.clock.now(), slot=status.slot)
     return True
 
@@ -63,7 +63,7 @@ async def bury(system: System, issued: IssuedTransaction) -> None:
     """The transaction can never land any more."""
     now = system.clock.now()
     async with system.database.transaction() as connection:
-        purpose = await _lock(connection, issued)
+        purpose = await lock_purpose(connection, issued)
         await _take_back(system, connection, issued, purpose)
         await set_fate(connection, issued, Fate.dead, final=True, at=now)
         await purpose.reject_when_dead(system, connection)
@@ -76,7 +76,7 @@ async def _failed(system: System, parts: ClusterParts, issued: IssuedTransaction
         transaction = await read_agreed(system.settings, parts, issued, "finalized")
         final = transaction is not None and transaction.error is not None
     async with system.database.transaction() as connection:
-        purpose = await _lock(connection, issued)
+        purpose = await lock_purpose(connection, issued)
         if final:
             await _take_back(system, connection, issued, purpose)
         await set_fate(
@@ -123,7 +123,7 @@ async def _is_settled(system: System, issued: IssuedTransaction) -> bool:
     return found
 
 
-async def _lock(connection: Connection, issued: IssuedTransaction) -> Purpose:
+async def lock_purpose(connection: Connection, issued: IssuedTransaction) -> Purpose:
     """What the transaction is for: the group first, as whoever issues locks it, then the record."""
     row = await connection.fetchrow("SELECT * FROM payment_groups WHERE id = $1 FOR UPDATE", issued.group_id)
     assert row is not None
@@ -137,8 +137,8 @@ async def _lock(connection: Connection, issued: IssuedTransaction) -> Purpose:
     return PaymentPurpose(Payment.from_row(row), group)
 
 
-async def _settle(system: System, connection: Connection, issued: IssuedTransaction, purpose: Purpose) -> None:
-    """The money is there: what it is for is paid; or it is money nobody asked for any more."""
+async def settle(system: System, connection: Connection, issued: IssuedTransaction, purpose: Purpose) -> None:
+    """Verified, the money is there: what it is for is paid; or it is money nobody asked for any more."""
     now = system.clock.now()
     record, group, lifecycle = purpose.record, purpose.group, purpose.lifecycle
     if record.paid_signature == issued.signature:
@@ -155,6 +155,7 @@ async def _settle(system: System, connection: Connection, issued: IssuedTransact
             paid_wallet=issued.wallet,
             paid_at=now,
             exception=purpose.exception_when_paid(),
+            stuck_reason=None,
         )
     if moved is None:
         if record.exception is not purpose.unasked:

@@ -11,9 +11,9 @@ from app import metrics
 from app.clusters import ClusterParts
 from app.database import Connection
 from app.logs import get_logger
-from app.payments import lifecycle
-from app.records import Cluster, PaymentStatus, RefundStatus, Row, UnknownSignature, UnknownStatus
-from app.refunds.lifecycle import REFUNDS
+from app.payments import lifecycle as payments
+from app.records import Cluster, Row, UnknownSignature, UnknownStatus
+from app.refunds import lifecycle as refunds
 from app.system import System
 from chain.errors import TransactionVersionUnsupported
 from chain.node import HistoryLine
@@ -36,9 +36,6 @@ _JUDGE = """
 UPDATE unknown_signatures SET status = $2, payment_id = $3, updated_at = $4 WHERE id = $1 AND status = 'unread'
 RETURNING id
 """
-# Which a payment or a refund may be in that somebody could still pay.
-_UNPAID = frozenset({PaymentStatus.pending, PaymentStatus.expired, PaymentStatus.rejecting})
-_UNREFUNDED = frozenset({RefundStatus.pending, RefundStatus.denying})
 # Mentions cost whoever makes them next to nothing, and reading one costs us a call: so many in one round at most.
 READ_MAX = 100
 # The sweep reads the last slots of a history again, and must know them by then.
@@ -121,13 +118,18 @@ async def _judge(
                 "SELECT id FROM payments WHERE group_id = $1 ORDER BY id", payment["group_id"]
             )
             for member_id in [member["id"] for member in members]:
-                await lifecycle.stick(
-                    connection, member_id, "landed_unknown", at=now, only_from=_UNPAID, signature=unknown.signature
+                await payments.PAYMENTS.stick(
+                    connection,
+                    member_id,
+                    "landed_unknown",
+                    at=now,
+                    only_from=payments.UNPAID,
+                    signature=unknown.signature,
                 )
         refund_id = None if refund is None else refund["id"]
         if refund_id is not None:
-            await REFUNDS.stick(
-                connection, refund_id, "landed_unknown", at=now, only_from=_UNREFUNDED, signature=unknown.signature
+            await refunds.REFUNDS.stick(
+                connection, refund_id, "landed_unknown", at=now, only_from=refunds.UNPAID, signature=unknown.signature
             )
 
 

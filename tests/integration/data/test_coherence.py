@@ -110,6 +110,8 @@ BREAKS = {
         WHERE o.payment_id = '{other}' AND i.payment_id = '{completed}'""",
     "a signature of our books is not listed as unknown to them": """
         UPDATE unknown_signatures SET status = 'open'""",
+    "a transaction that was adopted is in our books": """
+        UPDATE unknown_signatures SET status = 'adopted', signature = repeat('z', 88)""",
     "a transaction paid a payment or a refund, not both": """
         UPDATE refunds SET paid_signature = (SELECT paid_signature FROM payments WHERE id = '{completed}')
         WHERE id = '{refund}'""",

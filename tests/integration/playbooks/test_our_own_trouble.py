@@ -159,6 +159,7 @@ async def test_database_restored(
             assert unknown["signature"] in printed
             assert "landed_unknown" in printed
             await play.is_over()
+            await play.box.until_status(lost, "completed")
     finally:
         await admin.execute(f"DROP DATABASE IF EXISTS {backup} WITH (FORCE)")
         await admin.close()

@@ -1,6 +1,7 @@
 """A database restored from backup issues nothing until what is missing in it was found, or can not land any more."""
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from app import restores
 from app.records import Cluster
 from app.restores import notice_restore
+from app.settings import Settings
 from app.system import System
 from chain.pool import MAX_LAG_SLOTS
 from tests.bench.ground import environment_of
@@ -87,6 +89,34 @@ async def check_restored(box: Box, lost: dict[str, Any], other: dict[str, Any], 
     assert (await box.pay(await box.wallet(), other["link"])).status_code == 200
     await box.until_status(other, "completed")
     assert await box.violations() == []
+    # A person takes both into the books, and Shopify is told again of what it knew before.
+    told = await box.at_shopify(lost)
+    for row in await box.house.rows("SELECT signature FROM unknown_signatures WHERE status = 'open' ORDER BY slot"):
+        adopted = await command(box.house.settings, "adopt", row["signature"])
+        assert json.loads(adopted)["status"] == "paid"
+    await box.until_status(lost, "completed")
+    await box.until_refund(refund, "completed")
+    known = await box.at_shopify(lost)
+    assert (known["state"], known["next_url"]) == ("resolved", told["next_url"])
+    assert (await box.refund_at_shopify(refund))["state"] == "resolved"
+    assert await command(box.house.settings, "unknown") == ""
+    assert await box.violations() == []
+
+
+async def command(settings: Settings, *arguments: str) -> str:
+    """What a command of ours prints; it must succeed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "handlers.cli",
+        *arguments,
+        env=environment_of(settings),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output
+    return output.decode()
 
 
 @pytest.mark.parametrize("short", [0, 1])
@@ -153,19 +183,8 @@ async def test_the_same_database_is_not_taken_for_another_at_the_next_start(data
 
 async def test_a_person_may_say_so(database_url: str, tmp_path: Path) -> None:
     settings = make_settings(database_url, tmp_path)
-    for command, expected in ((["restored"], "nothing is issued"), (["unknown"], "")):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "handlers.cli",
-            *command,
-            env=environment_of(settings),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await process.communicate()
-        assert process.returncode == 0, output
-        assert expected in output.decode()
+    assert "nothing is issued" in await command(settings, "restored")
+    assert await command(settings, "unknown") == ""
     system = await System.open(settings)
     try:
         async with system.database.acquire() as connection:

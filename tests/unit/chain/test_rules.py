@@ -46,7 +46,10 @@ def test_every_reason_code_has_one_error():
 
 
 def test_every_rule_has_a_test_and_every_marked_rule_exists():
-    names = ("unit/chain", *(f"integration/{name}" for name in ("chain", "fees", "kms", "pinning", "reclaim")))
+    names = (
+        "unit/chain",
+        *(f"integration/{name}" for name in ("chain", "fees", "kms", "pinning", "reclaim", "watching")),
+    )
     folders = [ROOT / "tests" / name for name in names]
     tested = {rule for folder in folders for file in folder.rglob("*.py") for rule in MARK.findall(file.read_text())}
     assert tested == {number for number, _, _ in RULES}

@@ -1,0 +1,2 @@
+-- AlterEnum
+ALTER TYPE "unknown_status" ADD VALUE 'adopted';
