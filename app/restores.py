@@ -38,15 +38,15 @@ _IS_PAUSED = "SELECT EXISTS (SELECT FROM issuing_pauses WHERE cluster = $1 AND l
 
 async def notice_restore(system: System) -> bool:
     """Compare the database with what it says it is; pause all issuing when it is another one. True: it is."""
+    # Without a lock first: a hundred functions of AWS may begin at once, and nearly always all is as it was.
+    async with system.database.acquire() as connection:
+        before, found = await _read_origins(connection)
+    if before is not None and _is_same(before, found):
+        return False
     async with system.database.transaction() as connection:
         # One process notices, the others wait for it.
         await connection.execute("LOCK TABLE database_origins IN SHARE ROW EXCLUSIVE MODE")
-        row = await connection.fetchrow(_ORIGIN)
-        server = await connection.fetchval(_SERVER) if await connection.fetchval(_MAY_READ_SERVER) else None
-        known = await connection.fetchrow("SELECT * FROM database_origins")
-        assert row is not None
-        found = (server, row["database"], row["timeline"])
-        before = DatabaseOrigin.from_row(known) if known is not None else None
+        before, found = await _read_origins(connection)
         if before is not None and _is_same(before, found):
             return False
         now = system.clock.now()
@@ -56,6 +56,16 @@ async def notice_restore(system: System) -> bool:
             return False
         await _pause(connection, system.clusters, "another_database", now)
     return True
+
+
+async def _read_origins(connection: Connection) -> tuple[DatabaseOrigin | None, tuple[str | None, int, str]]:
+    """What the database was when it was last looked at, and what it is now."""
+    row = await connection.fetchrow(_ORIGIN)
+    server = await connection.fetchval(_SERVER) if await connection.fetchval(_MAY_READ_SERVER) else None
+    known = await connection.fetchrow("SELECT * FROM database_origins")
+    assert row is not None
+    before = DatabaseOrigin.from_row(known) if known is not None else None
+    return before, (server, row["database"], row["timeline"])
 
 
 def _is_same(before: DatabaseOrigin, found: tuple[str | None, int, str]) -> bool:

@@ -23,7 +23,7 @@ from app.sandbox.devnet.node import NODE_FAULTS
 from app.sandbox.faults import TRANSPORT
 from app.sandbox.store import oauth, switches
 from chain.errors import ChainError, NodeError, Refused, Unverified
-from scripts import draw_mapping
+from scripts import draw_cost, draw_mapping
 from scripts.modules import load_all
 
 E = TypeVar("E", bound=Exception)
@@ -182,6 +182,7 @@ BLOCKS: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/api.md", "reasons"): draw_reasons,
     ("docs/sandbox.md", "faults"): draw_faults,
     ("docs/privacy.md", "personal"): draw_personal,
+    ("docs/performance.md", "cost"): draw_cost.draw_cost,
     ("docs/mapping.md", "payments"): draw_mapping.draw_payments,
     ("docs/mapping.md", "payment-exceptions"): draw_mapping.draw_payment_exceptions,
     ("docs/mapping.md", "refunds"): draw_mapping.draw_refunds,

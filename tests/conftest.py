@@ -65,7 +65,7 @@ def postgres() -> Iterator[Server]:
     # Not pytest's own temporary folder: that is private, and as root the server runs as another user.
     folder = Path(tempfile.mkdtemp(prefix="settle-tests-", dir=_memory()))
     # No test loses the machine's power; processes may die at any time all the same.
-    server = EmbeddedPostgres(folder, "template_empty", settings={"fsync": "off"})
+    server = EmbeddedPostgres(folder, "template_empty", settings={"fsync": "off", "max_connections": "250"})
     try:
         dsn = server.start()
         yield Server(dsn.partition("host=")[2])

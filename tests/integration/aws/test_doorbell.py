@@ -98,19 +98,21 @@ async def deliver(function: Lambda, queue_url: str) -> int:
 
 
 async def test_with_rings_lost_doubled_and_shuffled_every_job_is_done_once(
-    system: System, function: Lambda, aws: str, scale: Scale
+    system: System, function: Lambda, scale: Scale
 ) -> None:
     count = scale.pick(ci=100, soak=10_000)
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     await store_events(system, count)
-    postman = LossyPostman(boto3.client("sqs"), random.Random(seed), lost=0.3, doubled=0.3)
-    rung = delivered = 0
-    while more := await Doorbell(system, postman, aws).ring():
-        rung += more
-        # In between, since moto looks at every message that lies there at each call.
-        delivered += await deliver(function, aws)
+    client = boto3.client("sqs")
+    postman = LossyPostman(client, random.Random(seed), lost=0.3, doubled=0.3)
+    rung, queue_urls = 0, list[str]()
+    while rung < count:
+        # A queue for each round: for each message moto looks at all that lie in its queue.
+        queue_urls.append(client.create_queue(QueueName=f"round-{len(queue_urls)}")["QueueUrl"])
+        rung += await Doorbell(system, postman, queue_urls[-1]).ring()
     assert rung == count
+    delivered = sum([await deliver(function, queue_url) for queue_url in queue_urls])
     assert delivered == postman.fates["sent"] + 2 * postman.fates["doubled"]
     [left] = await rows(system, "SELECT count(*) FROM jobs WHERE status <> 'done'")
     assert left["count"] == postman.fates["lost"]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from app.settings import read_fields, variable
+from tests.integration.playbooks.pages import list_playbooks
 
 ROOT = Path(__file__).parents[3]
 OSLS = ROOT / ".node" / "node_modules" / ".bin" / "osls"
@@ -120,6 +121,18 @@ def test_a_ring_outlives_its_function_and_ends_apart_when_it_keeps_failing(resou
     assert resources["JobsEventSourceMappingSQSJobs"]["Properties"]["FunctionResponseTypes"] == [
         "ReportBatchItemFailures"
     ]
+
+
+def test_every_alarm_leads_to_a_playbook_and_no_function_fails_in_silence(resources: dict[str, Any]) -> None:
+    alarms = of_type(resources, "AWS::CloudWatch::Alarm")
+    for name, alarm in alarms.items():
+        assert alarm["AlarmDescription"].rpartition(" ")[2] in list_playbooks(), name
+        assert alarm["AlarmActions"], name
+    functions = set(of_type(resources, "AWS::Lambda::Function"))
+    watched = {alarm["Dimensions"][0]["Value"]["Ref"] for alarm in alarms.values() if alarm["MetricName"] == "Errors"}
+    assert watched == functions
+    groups = {line["LogGroupName"]["Ref"] for line in of_type(resources, "AWS::Logs::MetricFilter").values()}
+    assert groups == set(of_type(resources, "AWS::Logs::LogGroup"))
 
 
 def test_the_package_has_what_the_functions_need_and_nothing_else(folder: Path, tmp_path: Path) -> None:

@@ -17,15 +17,13 @@ from app.seeding import seed_merchant
 from handlers.aws.public import PublicLambda
 from handlers.aws.schedules import do_due_jobs, watch_chain
 from handlers.aws.shopify import ShopifyLambda
+from scripts.draw_cost import COUNTED, FIRST_VIEW
 from tests.box import open_world, settings_in
 from tests.integration.aws.conftest import Lambda, make_lambda
 from tests.integration.aws.gateway import CERTIFICATE, Account, serving_doors
 from tests.waiting import wait_until
 
 NAMES = ("public", "shopify", "jobs", "schedules")
-COUNTED = {"/shopify/payment": 1, "/transactions/payment": 2, "/static/icon.svg": 1, "jobs": 1, "watch_chain": 1}
-# Of our own page: itself, and what it asks for.
-FIRST_VIEW = 8
 
 
 @dataclass
