@@ -16,8 +16,12 @@ from chain.payment_transaction import SIGNATURES
 from chain.settled import SettledTransaction
 from chain.single_use import SingleUse
 from chain.verification import (
+    COMPUTE_UNIT_LIMIT_DATA,
+    COMPUTE_UNIT_PRICE_DATA,
     ISSUED_PROGRAMS,
+    LAMPORTS_SPACE,
     OPENING_PROGRAMS,
+    TRANSFER_CHECKED_DATA,
     check_compute_budget,
     check_legacy,
     check_no_error,
@@ -25,10 +29,6 @@ from chain.verification import (
 )
 
 _TAG_BASE_SEED_LENGTH = struct.Struct("<4x32sQ")
-_LAMPORTS = struct.Struct("<Q")
-_COMPUTE_UNIT_LIMIT = struct.Struct("<xI")
-_COMPUTE_UNIT_PRICE = struct.Struct("<xQ")
-_AMOUNT = struct.Struct("<xQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,9 @@ def read_claim(transaction: SettledTransaction) -> Claim:
     limit, price, creation = transaction.steps[:3]
     memo, transfer = transaction.steps[-2:]
     single_use, rent = _read_creation(creation.data)
+    _, amount, _ = TRANSFER_CHECKED_DATA.unpack(transfer.data)
+    _, units = COMPUTE_UNIT_LIMIT_DATA.unpack(limit.data)
+    _, unit_price = COMPUTE_UNIT_PRICE_DATA.unpack(price.data)
     try:
         text = memo.data.decode()
     except UnicodeDecodeError:
@@ -71,13 +74,11 @@ def read_claim(transaction: SettledTransaction) -> Claim:
         single_use=single_use,
         memo=text,
         reference=transfer.accounts[4],
-        amount=_AMOUNT.unpack_from(transfer.data)[0],
+        amount=amount,
         opens_destination=programs == OPENING_PROGRAMS,
         blockhash=Message.from_bytes(transaction.message).recent_blockhash,
         rent_lamports=rent,
-        fee_lamports=transaction_fee(
-            SIGNATURES, _COMPUTE_UNIT_LIMIT.unpack(limit.data)[0], _COMPUTE_UNIT_PRICE.unpack(price.data)[0]
-        ),
+        fee_lamports=transaction_fee(SIGNATURES, units, unit_price),
     )
 
 
@@ -86,7 +87,7 @@ def _read_creation(data: bytes) -> tuple[SingleUse, int]:
     try:
         base, length = _TAG_BASE_SEED_LENGTH.unpack_from(data)
         seed = data[_TAG_BASE_SEED_LENGTH.size : _TAG_BASE_SEED_LENGTH.size + length]
-        [lamports] = _LAMPORTS.unpack_from(data, _TAG_BASE_SEED_LENGTH.size + length)
+        lamports, _ = LAMPORTS_SPACE.unpack_from(data, _TAG_BASE_SEED_LENGTH.size + length)
         return SingleUse.derive(Pubkey.from_bytes(base), seed.decode()), lamports
     except (struct.error, UnicodeDecodeError, ValueError):
         raise WrongSingleUse(expected="none") from None

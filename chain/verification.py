@@ -56,12 +56,12 @@ from chain.single_use import SingleUse
 ISSUED_PROGRAMS = (COMPUTE_BUDGET_PROGRAM, COMPUTE_BUDGET_PROGRAM, SYSTEM_PROGRAM, MEMO_PROGRAM, TOKEN_PROGRAM)
 OPENING_PROGRAMS = (*ISSUED_PROGRAMS[:3], ASSOCIATED_TOKEN_PROGRAM, *ISSUED_PROGRAMS[3:])
 _REQUIRED_SIGNATURES = 2
-_COMPUTE_UNIT_LIMIT = struct.Struct("<BI")
-_COMPUTE_UNIT_PRICE = struct.Struct("<BQ")
-_TRANSFER_CHECKED = struct.Struct("<BQB")
+COMPUTE_UNIT_LIMIT_DATA = struct.Struct("<BI")
+COMPUTE_UNIT_PRICE_DATA = struct.Struct("<BQ")
+TRANSFER_CHECKED_DATA = struct.Struct("<BQB")
 _TRANSFER_ACCOUNTS = 5
 _SEED_LENGTH = struct.Struct("<Q")
-_LAMPORTS_SPACE = struct.Struct("<QQ")
+LAMPORTS_SPACE = struct.Struct("<QQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Expected:
     amount: int
     memo: str
     reference: Pubkey
-    opens_destination: bool = False
+    opens_destination: bool
 
     @classmethod
     def of(cls, plan: TransferPlan, signature: str, destination_owner: Pubkey) -> "Expected":
@@ -161,9 +161,9 @@ def check_compute_budget(transaction: SettledTransaction, _expected: object) -> 
     if (
         limit.accounts
         or price.accounts
-        or len(limit.data) != _COMPUTE_UNIT_LIMIT.size
+        or len(limit.data) != COMPUTE_UNIT_LIMIT_DATA.size
         or limit.data[0] != COMPUTE_UNIT_LIMIT_TAG
-        or len(price.data) != _COMPUTE_UNIT_PRICE.size
+        or len(price.data) != COMPUTE_UNIT_PRICE_DATA.size
         or price.data[0] != COMPUTE_UNIT_PRICE_TAG
     ):
         raise WrongComputeBudget
@@ -180,9 +180,9 @@ def check_single_use(transaction: SettledTransaction, expected: Expected) -> Non
     if (
         step.accounts != (expected.fee_payer, single_use.address)
         or not step.data.startswith(head)
-        or len(rest) != _LAMPORTS_SPACE.size + len(bytes(SYSTEM_PROGRAM))
-        or _LAMPORTS_SPACE.unpack_from(rest)[1] != 0
-        or rest[_LAMPORTS_SPACE.size :] != bytes(SYSTEM_PROGRAM)
+        or len(rest) != LAMPORTS_SPACE.size + len(bytes(SYSTEM_PROGRAM))
+        or LAMPORTS_SPACE.unpack_from(rest)[1] != 0
+        or rest[LAMPORTS_SPACE.size :] != bytes(SYSTEM_PROGRAM)
     ):
         raise WrongSingleUse(expected=single_use.address)
 
@@ -214,7 +214,7 @@ def check_transfer(transaction: SettledTransaction, _expected: object) -> None:
     """The last instruction is a transferChecked with source, mint, destination, authority and one reference."""
     step = transaction.steps[-1]
     if (
-        len(step.data) != _TRANSFER_CHECKED.size
+        len(step.data) != TRANSFER_CHECKED_DATA.size
         or step.data[0] != TRANSFER_CHECKED_TAG
         or len(step.accounts) != _TRANSFER_ACCOUNTS
     ):
@@ -252,13 +252,13 @@ def check_reference(transaction: SettledTransaction, expected: Expected) -> None
 
 
 def check_amount(transaction: SettledTransaction, expected: Expected) -> None:
-    _, found, _ = _TRANSFER_CHECKED.unpack(transaction.steps[-1].data)
+    _, found, _ = TRANSFER_CHECKED_DATA.unpack(transaction.steps[-1].data)
     if found != expected.amount:
         raise WrongAmount(found=found, expected=expected.amount)
 
 
 def check_decimals(transaction: SettledTransaction, expected: Expected) -> None:
-    _, _, found = _TRANSFER_CHECKED.unpack(transaction.steps[-1].data)
+    _, _, found = TRANSFER_CHECKED_DATA.unpack(transaction.steps[-1].data)
     if found != expected.decimals:
         raise WrongDecimals(found=found, expected=expected.decimals)
 

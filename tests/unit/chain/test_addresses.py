@@ -2,9 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from solders.pubkey import Pubkey
+from solders.signature import Signature
 from spl.token.instructions import get_associated_token_address
 
-from chain.addresses import check_wallet, parse_wallet, token_account
+from chain.addresses import check_wallet, is_address, is_signature, parse_wallet, token_account
 from chain.errors import InvalidAddress, MerchantWallet, OffCurveAddress, OwnAddress
 from tests.unit.chain.samples import CUSTOMER, DESTINATION, FEE_PAYER, MERCHANT, MINT, SINGLE_USE
 
@@ -25,6 +26,13 @@ def test_any_other_text_is_refused_as_no_address(text):
 def test_what_is_not_32_bytes_of_base58_is_refused(text):
     with pytest.raises(InvalidAddress):
         parse_wallet(text)
+
+
+def test_an_address_and_a_signature_are_told_by_their_lengths():
+    address, signature = str(DESTINATION), str(Signature.new_unique())
+    texts = (address, signature, "", "0" * 44, address[:-2], signature[:-2], "é")
+    assert [is_address(text) for text in texts] == [True, *[False] * 6]
+    assert [is_signature(text) for text in texts] == [False, True, *[False] * 5]
 
 
 @pytest.mark.rule("B11")

@@ -18,6 +18,7 @@ from tests.unit.chain.samples import (
     CUSTOMER,
     DESTINATION,
     FEE_PAYER,
+    MERCHANT,
     MINT,
     PLAN,
     REFERENCE,
@@ -107,5 +108,18 @@ async def test_no_figure_makes_a_transaction_larger(amount, rent_lamports, compu
 
 @pytest.mark.rule("B08")
 async def test_a_transaction_of_more_than_800_bytes_is_not_handed_out():
+    usual = len((await issue_transaction(PLAN, KeyFileFeePayer(FEE_PAYER))).wire)
+    longest = PLAN.memo + "m" * (800 - usual)
+    issued = await issue_transaction(replace(PLAN, memo=longest), KeyFileFeePayer(FEE_PAYER))
+    assert len(issued.wire) == 800
     with pytest.raises(ValueError, match="800"):
-        await issue_transaction(replace(PLAN, memo="m" * 200), KeyFileFeePayer(FEE_PAYER))
+        await issue_transaction(replace(PLAN, memo=longest + "m"), KeyFileFeePayer(FEE_PAYER))
+
+
+@pytest.mark.parametrize("opened_for", [None, MERCHANT])
+def test_nothing_is_written_but_what_pays_and_what_is_paid(opened_for):
+    """What a transaction writes, no other can touch at the same time: the mint is everybody's."""
+    message = build_message(replace(PLAN, opened_for=opened_for))
+    written = {meta.pubkey for step in instructions_of(message) for meta in step.accounts if meta.is_writable}
+    payer = set() if opened_for is None else {CUSTOMER.pubkey()}
+    assert written == {FEE_PAYER.pubkey(), SINGLE_USE.address, SOURCE, DESTINATION} | payer

@@ -41,7 +41,8 @@ def test_a_seed_never_changes_for_what_is_already_on_the_chain():
 
 def test_a_short_secret_is_refused():
     with pytest.raises(ValueError, match="16 bytes"):
-        derive_seed(b"short", "payment", "shop", "g", 1)
+        derive_seed(b"s" * 15, "payment", "shop", "g", 1)
+    assert len(derive_seed(b"s" * 16, "payment", "shop", "g", 1)) == 22
 
 
 @pytest.mark.rule("B03")
@@ -52,6 +53,11 @@ def test_a_pinned_account_must_be_at_the_address_of_its_base_and_seed():
     for base_, seed in ((a_key("other"), "seed"), (base, "seeds")):
         with pytest.raises(ValueError, match="not the single-use address"):
             SingleUse(base_, seed, good.address)
+
+
+@pytest.mark.parametrize("seed", ["x", "x" * 32])
+def test_a_seed_that_the_chain_takes_is_taken(seed):
+    assert SingleUse.derive(FEE_PAYER.pubkey(), seed).seed == seed
 
 
 @pytest.mark.parametrize("seed", ["", "x" * 33])
