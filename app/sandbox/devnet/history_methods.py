@@ -13,6 +13,7 @@ from app.sandbox.devnet.wire import memo, message_of
 
 MAX_STATUSES = 256
 MAX_HISTORY = 1_000
+_MADE_UP_ERROR = {"InstructionError": [4, {"Custom": 1}]}
 
 
 def get_signature_statuses(call: Call) -> dict[str, Any]:
@@ -24,20 +25,22 @@ def get_signature_statuses(call: Call) -> dict[str, Any]:
     oldest = call.sight.oldest if config.flag("searchTransactionHistory") else view.finalized - STATUS_CACHE_SLOTS
     is_blind = call.node.fault("null_status")
     found = [None if is_blind else call.cluster.ledger.status(signature) for signature in signatures]
-    shown = [_shown(call, status, max(oldest, call.sight.oldest)) for status in found]
+    lie = _MADE_UP_ERROR if call.node.fault("false_error") else None
+    shown = [_shown(call, status, max(oldest, call.sight.oldest), lie) for status in found]
     return call.at(view.processed, shown)
 
 
-def _shown(call: Call, status: Status | None, oldest: int) -> dict[str, Any] | None:
+def _shown(call: Call, status: Status | None, oldest: int, lie: Any) -> dict[str, Any] | None:
     view = call.sight.view
     level = view.level(status.slot) if status else None
     if status is None or level is None or status.slot < oldest:
         return None
+    error = lie or status.err
     return {
         "slot": status.slot,
         "confirmations": None if level == "finalized" else view.processed - status.slot,
-        "err": status.err,
-        "status": {"Ok": None} if status.err is None else {"Err": status.err},
+        "err": error,
+        "status": {"Ok": None} if error is None else {"Err": error},
         "confirmationStatus": level,
     }
 

@@ -15,6 +15,7 @@ UNHEALTHY_SLOTS = 128
 NODE_FAULTS = {
     "behind": "answer heights, blockhashes, statuses and history as of this many slots ago (default 150)",
     "null_status": "getSignatureStatuses answers null for every signature",
+    "false_error": "getSignatureStatuses says of everything that landed that it failed",
     "null_transaction": "getTransaction answers null",
     "forged": "getTransaction shows every token account with one base unit more than it got",
     "skip_history": "know only the transactions of this many newest slots (default 300), also when asked for history",

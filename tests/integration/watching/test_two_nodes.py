@@ -113,6 +113,53 @@ async def test_nodes_that_disagree_make_nobody_pay_and_nobody_paid(box: Box) -> 
     await box.until_status(checkout, "completed", 30)
 
 
+@pytest.mark.rule("N10")
+@pytest.mark.parametrize("target", ["rpc", "rpc-b"])
+async def test_nodes_that_show_different_things_are_told_apart_and_an_alarm(box: Box, target: str) -> None:
+    alarm, read = 'settle_alarms_total{reason="nodes_disagree"}', 'settle_landings_read_total{accord="disagreed"}'
+    before = await metric(box, alarm), await metric(box, read)
+    await box.fault(target, "forged")
+    with catch_lines() as logs:
+        checkout = await pay(box)
+
+        async def was_seen() -> bool:
+            return await metric(box, alarm) > before[0]
+
+        await wait_until(was_seen, 20, "the nodes are found to disagree")
+        assert await metric(box, read) > before[1]
+        assert [line["level"] for line in logs if line["action"] == "nodes_disagree"][:1] == ["error"]
+        assert (await box.status(checkout))["status"] == "pending"
+        assert (await box.at_shopify(checkout))["mutations"] == []
+        await box.mend()
+        await box.until_status(checkout, "completed", 60)
+    assert applied(await box.at_shopify(checkout)) == [RESOLVE]
+
+
+async def test_a_node_that_says_that_a_payment_failed_undoes_nothing_that_the_other_shows(box: Box) -> None:
+    await box.fault("rpc", "hold_finality")
+    await box.fault("rpc-b", "false_error")
+    checkout = await pay(box)
+    await box.until_status(checkout, "completed", 30)
+    heard = "SELECT FROM events WHERE kind = 'fate' AND detail->>'fate' = 'failed' AND detail->>'final' = 'false'"
+
+    async def was_heard() -> bool:
+        return bool(await box.house.rows(heard))
+
+    await wait_until(was_heard, 30, "it is said that it failed")
+    await box.mend()
+    await box.fault("rpc-b", "false_error")
+    await box.advance(20)
+
+    async def is_final() -> bool:
+        [issued] = await box.house.rows("SELECT fate, error, final FROM issued_transactions")
+        return tuple(issued) == ("landed", None, True)
+
+    await wait_until(is_final, 30, "it landed for good")
+    [payment] = await box.house.rows("SELECT status, exception FROM payments")
+    assert tuple(payment) == ("completed", "none")
+    assert applied(await box.at_shopify(checkout)) == [RESOLVE]
+
+
 async def test_a_landing_that_waits_is_looked_at_less_and_less_often(box: Box) -> None:
     await box.fault("rpc-b", "null_transaction")
     await pay(box)
