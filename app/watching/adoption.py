@@ -55,7 +55,7 @@ from chain.verification import verify_settled
 
 _LISTED = "SELECT * FROM unknown_signatures WHERE signature = $1 AND status IN ('open', 'reviewed')"
 _CLOSE = """
-UPDATE unknown_signatures SET status = 'adopted', payment_id = $2, updated_at = $3
+UPDATE unknown_signatures SET status = 'adopted', updated_at = $2
 WHERE signature = $1 AND status IN ('open', 'reviewed') RETURNING id
 """
 # The memo is the records' own secret, until it is on the chain.
@@ -171,7 +171,7 @@ async def adopt(system: System, signature: str, said_usdc: Decimal | None = None
             opens_account=claim.opens_destination,
         )
         signed = SignedTransaction(signature, unsign(transaction.message, transaction.signatures[0]))
-        closed = await connection.fetchval(_CLOSE, signature, _payment_id(terms), now)
+        closed = await connection.fetchval(_CLOSE, signature, now)
         if closed is None or not await store_issued(connection, ask, signed, blockhash, at=now, event=ADOPTED):
             raise NotListed(signature=signature)
         row = await connection.fetchrow(
@@ -242,10 +242,6 @@ async def _lock_group(connection: Connection, group_id: int) -> PaymentGroup:
     row = await connection.fetchrow("SELECT * FROM payment_groups WHERE id = $1 FOR UPDATE", group_id)
     assert row is not None
     return PaymentGroup.from_row(row)
-
-
-def _payment_id(terms: Terms) -> str | None:
-    return terms.id if terms.record is RecordKind.payment else None
 
 
 async def _check_price(

@@ -222,12 +222,15 @@ async def test_the_next_version_of_an_account_is_adopted_once_nothing_of_the_one
 async def test_what_differs_in_anything_from_what_would_have_been_issued_is_refused(scene: Scene) -> None:
     base = scene.parts.fee_payer.address
     other = token_account(Pubkey.from_string(await scene.box.wallet()), scene.parts.mint)
+    tested, _ = await case(scene, await scene.box.checkout(test=True))
     for changes, error in (
         ({"amount": 12_339_999}, errors.WrongAmount),
         ({"amount": 12_340_001}, errors.WrongAmount),
         ({"destination": other}, errors.WrongDestination),
         ({"reference": Keypair().pubkey()}, errors.WrongReference),
         ({"memo": "nobody's"}, adoption.RecordUnknown),
+        # A payment of the other cluster is none of this chain.
+        ({"memo": tested.memo}, adoption.RecordUnknown),
         ({"single_use": SingleUse.derive(base, "another")}, adoption.SingleUseForeign),
     ):
         checkout = await scene.box.checkout()
