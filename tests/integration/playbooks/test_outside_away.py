@@ -37,6 +37,23 @@ async def test_shopify_away(database_url: str, tmp_path: Path, command_line: Com
         await play.box.until_status(checkout, "completed")
 
 
+async def test_shopify_throttling(database_url: str, tmp_path: Path, command_line: CommandLine) -> None:
+    async with rehearse("shopify-throttling", database_url, tmp_path, command_line) as play:
+        await play.box.fault("shopify", "rate_limit", value=HALF_AN_HOUR, times=1)
+        paid = [await pay(play) for _ in range(3)]
+        play.variables["PAYMENT"] = paid[0]["payment"]
+        for checkout in paid:
+            await play.box.until_status(checkout, "paid")
+        await play.shows()
+        await play.type()
+        # Twice as long as Shopify said: who waits together comes back apart. Not a call in between.
+        await play.box.advance(2 * HALF_AN_HOUR + 60)
+        await play.is_over()
+        for checkout in paid:
+            known = await play.box.at_shopify(checkout)
+            assert (known["state"], len(known["mutations"]) <= 2) == ("resolved", True)
+
+
 async def test_stuck_payments(database_url: str, tmp_path: Path, command_line: CommandLine) -> None:
     async with rehearse("stuck-payments", database_url, tmp_path, command_line) as play:
         await play.box.fault("shopify", "status", value=503)
