@@ -41,6 +41,7 @@ DOOR_REASONS = {
 }
 # Modules whose errors no door answers with, and where they are met instead.
 ELSEWHERE = {
+    "app.aws": "worker's log",
     "app.keyring": "worker's log",
     "app.shopify.tokens": "worker's log",
     **dict.fromkeys(

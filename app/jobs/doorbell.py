@@ -7,15 +7,12 @@ found by the schedule, and what was rung for twice is claimed once.
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Self
-
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import get_session
+from typing import Any, Protocol, Self
 
 from app import metrics
+from app.aws import SQS, AwsClient, AwsUnavailable
 from app.logs import get_logger
 from app.system import System
 
@@ -34,19 +31,24 @@ UPDATE jobs SET rung_at = $1 WHERE id IN (
 _NOT_RUNG = "UPDATE jobs SET rung_at = NULL WHERE id = ANY($1)"
 
 
+class Client(Protocol):
+    """SQS, as far as it is needed here."""
+
+    def call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]: ...
+
+
 class Doorbell:
     """Rings for the jobs of one database."""
 
-    def __init__(self, system: System, client: Any, queue_url: str) -> None:
+    def __init__(self, system: System, client: Client, queue_url: str) -> None:
         self._system = system
         self._client = client
         self._queue_url = queue_url
 
     @classmethod
     def open(cls, system: System) -> Self:
-        """For the queue of the settings; credentials and region come from where AWS's own tools find them."""
-        limits = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2})
-        return cls(system, get_session().create_client("sqs", config=limits), system.settings.aws_queue_url)
+        """For the queue of the settings."""
+        return cls(system, AwsClient(SQS), system.settings.aws_queue_url)
 
     async def ring(self) -> int:
         """Ring for what is committed, due soon, and not rung for since it changed; how many jobs that were.
@@ -79,9 +81,10 @@ class Doorbell:
             for job, due in jobs
         ]
         try:
-            answer = await asyncio.to_thread(self._client.send_message_batch, QueueUrl=self._queue_url, Entries=entries)
-        except (BotoCoreError, ClientError) as error:
-            get_logger().warning("doorbell_unreachable", error=type(error).__name__)
+            body = {"QueueUrl": self._queue_url, "Entries": entries}
+            answer = await asyncio.to_thread(self._client.call, "SendMessageBatch", body)
+        except AwsUnavailable as error:
+            get_logger().warning("doorbell_unreachable", error=error.message)
             failed = [job for job, _ in jobs]
         else:
             failed = [int(entry["Id"]) for entry in answer.get("Failed", ())]

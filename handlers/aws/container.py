@@ -7,8 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-from botocore.session import get_session
-
+from app.aws import SECRETS, AwsClient
 from app.errors import SettleError
 from app.jobs.doorbell import Doorbell
 from app.logs import configure_logs
@@ -95,12 +94,12 @@ class Container:
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """The settings, with those from the secret in Secrets Manager that the environment names.
 
-    What the environment says itself comes first. Raises SettingsInvalid, SecretInvalid.
+    What the environment says itself comes first. Raises SettingsInvalid, SecretInvalid, AwsUnavailable.
     """
     secret_id = environment.get(variable("aws_secret_id"))
     if not secret_id:
         return load(environment)
-    text = get_session().create_client("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]
+    text = AwsClient(SECRETS).call("GetSecretValue", {"SecretId": secret_id})["SecretString"]
     try:
         secret = json.loads(text)
     except ValueError:

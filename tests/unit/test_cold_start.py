@@ -10,7 +10,7 @@ from scripts.layer import NOT_THERE
 
 ROOT = Path(__file__).parents[2]
 # Loaded when a node is first asked, or by what acts and does not only store.
-NEVER = ("chain.rpc", "solana", "pydantic", "httpx2", "cryptography", "boto3")
+NEVER = ("chain.rpc", "solana", "pydantic", "httpx2", "cryptography", "boto3", "botocore")
 # The store of merchants' and customers' pages.
 PAGES = ("segno", "handlers.portal", "handlers.checkout_page")
 

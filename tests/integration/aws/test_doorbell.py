@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from app.arrivals import Arrival, receive
+from app.aws import SQS, AwsClient
 from app.coherence import check_records
 from app.jobs import queue
 from app.jobs.doorbell import AHEAD_MAX, Doorbell
@@ -47,25 +48,25 @@ async def function(settings: Settings) -> AsyncIterator[Lambda]:
 
 
 class LossyPostman:
-    """SQS's client, which loses some messages on the way and delivers some twice."""
+    """SQS, which loses some messages on the way and delivers some twice."""
 
-    def __init__(self, client: Any, source: random.Random, *, lost: float, doubled: float) -> None:
+    def __init__(self, client: AwsClient, source: random.Random, *, lost: float, doubled: float) -> None:
         self._client = client
         self._source = source
         self._lost = lost
         self._doubled = doubled
         self.fates: Counter[str] = Counter()
 
-    def send_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Any:  # noqa: N803  # AWS names them so
+    def call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
         kept = []
-        for entry in Entries:
+        for entry in body["Entries"]:
             chance = self._source.random()
             copies = 0 if chance < self._lost else 2 if chance < self._lost + self._doubled else 1
             self.fates[("lost", "sent", "doubled")[copies]] += 1
             kept += [{**entry, "Id": f"{entry['Id']}-{copy}"} for copy in range(copies)]
         self._source.shuffle(kept)
         for start in range(0, len(kept), 10):
-            self._client.send_message_batch(QueueUrl=QueueUrl, Entries=kept[start : start + 10])
+            self._client.call(operation, {**body, "Entries": kept[start : start + 10]})
         return {"Successful": []}
 
 
@@ -105,7 +106,7 @@ async def test_with_rings_lost_doubled_and_shuffled_every_job_is_done_once(
     print(f"seed {seed}")
     await store_events(system, count)
     client = boto3.client("sqs")
-    postman = LossyPostman(client, random.Random(seed), lost=0.3, doubled=0.3)
+    postman = LossyPostman(AwsClient(SQS), random.Random(seed), lost=0.3, doubled=0.3)
     rung, queue_urls = 0, list[str]()
     while rung < count:
         # A queue for each round: for each message moto looks at all that lie in its queue.
@@ -140,7 +141,7 @@ async def test_rings_that_ended_in_the_dead_letter_queue_are_sent_again_and_do_n
     policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "2"})
     client.set_queue_attributes(QueueUrl=aws, Attributes={"RedrivePolicy": policy, "VisibilityTimeout": "0"})
     await store_events(system, 10)
-    assert await Doorbell(system, client, aws).ring() == 10
+    assert await Doorbell(system, AwsClient(SQS), aws).ring() == 10
     # A function that dies answers nothing: SQS gives the messages again, then apart.
     for _ in range(10):
         client.receive_message(QueueUrl=aws, MaxNumberOfMessages=10)
@@ -165,16 +166,16 @@ async def test_what_sqs_does_not_take_is_rung_for_later(
     system: System, aws: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store_events(system, 3)
-    gone = Doorbell(system, boto3.client("sqs", endpoint_url="http://127.0.0.1:1"), aws)
+    gone = Doorbell(system, AwsClient(SQS, url="http://127.0.0.1:1"), aws)
     assert await gone.ring() == 0
-    assert await Doorbell(system, boto3.client("sqs"), aws).ring() == 3
-    assert await Doorbell(system, boto3.client("sqs"), aws).ring() == 0
+    assert await Doorbell(system, AwsClient(SQS), aws).ring() == 3
+    assert await Doorbell(system, AwsClient(SQS), aws).ring() == 0
 
 
 async def test_what_is_due_later_than_sqs_can_wait_is_rung_for_when_it_can(
     system: System, aws: str, tmp_path: Path
 ) -> None:
-    bell, now = Doorbell(system, boto3.client("sqs"), aws), system.clock.now()
+    bell, now = Doorbell(system, AwsClient(SQS), aws), system.clock.now()
     async with system.database.transaction() as connection:
         for number, wait in enumerate((timedelta(0), AHEAD_MAX, AHEAD_MAX + timedelta(minutes=5))):
             due_at = now + wait
@@ -214,7 +215,7 @@ async def test_a_poison_job_ends_dead_is_listed_and_delays_no_other(
         # An event that is not there: each try fails.
         await queue.enqueue(connection, JobKind.inbox_event, RecordKind.inbox, "987654321", at=now)
     await store_events(system, 5)
-    await Doorbell(system, boto3.client("sqs"), aws).ring()
+    await Doorbell(system, AwsClient(SQS), aws).ring()
     # The poison's first rung brings it back at once.
     assert await deliver(function, aws) >= 6
     statuses = Counter(row["status"] for row in await rows(system, "SELECT status FROM jobs"))
@@ -227,7 +228,7 @@ async def test_a_poison_job_ends_dead_is_listed_and_delays_no_other(
     assert [(job.record_id, job.last_error) for job in dead] == [("987654321", "AssertionError")]
     # A person has it tried again: it is rung for like any other, and goes up its ladder again.
     await retry(system, dead[0].id)
-    assert await Doorbell(system, boto3.client("sqs"), aws).ring() == 1
+    assert await Doorbell(system, AwsClient(SQS), aws).ring() == 1
     await deliver(function, aws)
     assert [tuple(row) for row in await rows(system, "SELECT status, attempts FROM jobs WHERE status <> 'done'")] == [
         ("waiting", 1)
