@@ -3,6 +3,7 @@
 A line of JSON in: `arguments`, `environment`, `folder`. A line of JSON out: `status`, `output`.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -12,6 +13,9 @@ from typing import Any
 
 def main() -> None:
     import handlers.cli
+
+    # What most commands load when they begin.
+    importlib.import_module("chain.rpc")
 
     for line in sys.stdin:
         asked = json.loads(line)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app import health
 from tests.integration.playbooks.terminal import CommandLine
 
 
@@ -14,3 +15,9 @@ def command_line() -> Iterator[CommandLine]:
         yield opened
     finally:
         opened.close()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_gauges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scrape sees what is, not what was two seconds ago."""
+    monkeypatch.setattr(health, "GAUGES_SECONDS", 0)

@@ -107,14 +107,18 @@ class Rehearsal:
 
     async def sees(self, place: str, says: str) -> None:
         """See one thing more than the playbook tells."""
-        await self._wait_for(Look(place, says))
+        await self._wait_for(Look(place, says), {})
 
     async def _look_for(self, heading: str) -> None:
+        # What a command printed a moment ago is not asked for again.
+        printed: dict[str, str] = {}
         for look in self.playbook.looks(heading):
-            await self._wait_for(look)
+            await self._wait_for(look, printed)
 
-    async def _wait_for(self, look: Look) -> None:
+    async def _wait_for(self, look: Look, printed: dict[str, str]) -> None:
         found = ""
+        if look.says.strip("`") in printed.get(look.place, ""):
+            return
 
         async def is_seen() -> bool:
             nonlocal found
@@ -126,6 +130,8 @@ class Rehearsal:
         except AssertionError as error:
             error.add_note(f"It says: {found[-3000:]}")
             raise
+        if look.place.startswith("`settle "):
+            printed[look.place] = found
 
     async def _look_at(self, place: str) -> str:
         """What is to be seen there now."""
@@ -218,7 +224,7 @@ async def rehearse(
         "systemctl": systemctl,
         "solana-keygen": run_keygen,
     }
-    async with open_world(folder / "world") as (world, outside):
+    async with open_world(folder / "world", slot_ms=100) as (world, outside):
         given["solana"] = partial(send_sol, world)
         play = Rehearsal(name, world, outside, database_url, Terminal(folder, command_line, given), file)
         play.changes = {setting: str(value) for setting, value in changes.items()}
