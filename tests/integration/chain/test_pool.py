@@ -225,5 +225,11 @@ async def test_a_node_alone_is_not_looked_at_and_agrees_with_itself(scene: Scene
 async def test_when_no_node_answers_nothing_is_said(scene: Scene, make: Callable[[int], Pool]) -> None:
     for server in scene.servers[:2]:
         server.answers["getTransaction"] = (503, {}, b"away")
+    pool = make(2)
     with pytest.raises(errors.NodeUnavailable):
-        await read_landed(make(2), SIGNATURE, "confirmed", 300)
+        await read_landed(pool, SIGNATURE, "confirmed", 300)
+    # Nor while both rest, which is no answer either.
+    asked = [len(server.methods) for server in scene.servers[:2]]
+    with pytest.raises(errors.NodeUnavailable):
+        await read_landed(pool, SIGNATURE, "confirmed", 300)
+    assert [len(server.methods) for server in scene.servers[:2]] == asked

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from solders.signature import Signature
 
 from chain.countersigning import check_countersigned, signature_of
 from chain.errors import NotCountersigned
@@ -24,7 +25,13 @@ async def test_what_was_issued_with_the_customers_signature_is_taken():
     issued = await issue()
     signed = sign(issued)
     check_countersigned(signed, issued, CUSTOMER.pubkey())
-    assert signature_of(signed) == signature_of(issued)
+    assert signature_of(signed) == signature_of(issued) == str(Signature.from_bytes(issued[1:65]))
+
+
+@pytest.mark.parametrize("wire", [b"\x02" + bytes(128), b"\x01" + bytes(200), b"\x03" + bytes(200), b""])
+def test_what_has_no_message_or_not_two_signatures_has_no_id(wire):
+    with pytest.raises(NotCountersigned):
+        signature_of(wire)
 
 
 SPOILS: dict[str, Callable[[bytes], bytes]] = {
