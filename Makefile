@@ -54,7 +54,7 @@ catalogues: setup ## Bring the languages' catalogues up to date with the sentenc
 
 screenshots: setup ## Take a picture of every page, in .screenshots/, from a sandbox of its own
 	@sh scripts/setup_chromium.sh
-	@.venv/bin/python -m scripts.take_screenshots
+	@.venv/bin/python -m scripts.screenshots
 
 constraints: ## Write constraints.txt anew: the newest versions that fit pyproject.toml
 	@sh scripts/refresh_constraints.sh

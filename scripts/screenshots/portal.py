@@ -1,0 +1,76 @@
+"""The portal's part of `make screenshots`: a fortnight of a shop in the sandbox, then every page of it."""
+
+import random
+from typing import Any
+
+import httpx
+
+from scripts.screenshots.camera import Camera
+from scripts.screenshots.world import World
+
+DAY = 86_400
+AMOUNTS = ("12.90", "34.00", "8.50", "129.00", "59.90", "18.20", "240.00", "75.50", "22.00", "310.40")
+
+
+def walk_portal(camera: Camera, world: World) -> None:
+    """Every page, as the merchant comes by them."""
+    camera.take("portal-signed-out", f"{world.app}/portal")
+    camera.visit(f"{world.url}/sandbox/admin/app?shop=new-shop.myshopify.com", "**/portal")
+    camera.take("portal-new", f"{world.app}/portal")
+    camera.take("portal-onboarding", f"{world.app}/portal/onboarding")
+    camera.take("portal-no-payments", f"{world.app}/portal/payments")
+    camera.visit(f"{world.url}/sandbox/admin/app", "**/portal")
+    payment, refund = _live_a_fortnight(world)
+    # The session has ended meanwhile.
+    camera.visit(f"{world.url}/sandbox/admin/app", "**/portal")
+    for page in ("payments", "refunds", "attention", "settings", "privacy"):
+        camera.take(f"portal-{page}", f"{world.app}/portal/{page}")
+    camera.take("portal-overview", f"{world.app}/portal")
+    camera.take("portal-finder", f"{world.app}/portal/find?query=89.00+USD")
+    camera.take("portal-finder-empty", f"{world.app}/portal/find?query=nothing")
+    camera.take("portal-payment", f"{world.app}/portal/payments/{payment}")
+    camera.take("portal-refund", f"{world.app}/portal/refunds/{refund}")
+
+
+def _live_a_fortnight(world: World) -> tuple[str, str]:
+    """Customers pay, leave, come late; some orders are refunded; one refund waits.
+
+    Returns a payment's id and that of the refund.
+    """
+    chance = random.Random(4)
+    for _ in range(13):
+        for _ in range(chance.randrange(1, 4)):
+            _sell(world, chance.choice(AMOUNTS), chance.choice(("USD", "EUR")))
+        world.checkout(chance.choice(AMOUNTS))
+        world.pass_time(DAY + chance.randrange(20_000))
+    _sell(world, "49.00", "USD", test=True)
+    refunded, denied, waiting = (_sell(world, amount, "USD") for amount in ("64.00", "40.00", "89.00"))
+    refund = _answer_refunds(world, refunded, denied, world.refund(waiting, "89.00"))
+    world.break_down("shopify")
+    world.pay(world.checkout("120.00", "EUR"))
+    world.checkout("27.50")
+    return waiting["page"].rpartition("/")[2], refund
+
+
+def _sell(world: World, amount: str, currency: str, **more: Any) -> dict[str, Any]:
+    """A checkout that a customer pays."""
+    checkout = world.checkout(amount, currency, **more)
+    world.pay(checkout, test=more.get("test", False))
+    world.until_over(f"/sandbox/checkouts/{checkout['id']}")
+    return checkout
+
+
+def _answer_refunds(world: World, paid: dict[str, Any], denied: dict[str, Any], waiting: str) -> str:
+    """The merchant pays one refund with the payout wallet, and denies another. Returns the waiting one's id."""
+    first, second = world.refund(paid, "25.00"), world.refund(denied, "25.00")
+    portal = httpx.Client(base_url=world.app, follow_redirects=True, timeout=60)
+    portal.get(f"{world.url}/sandbox/admin/app")
+    refunds = {refund["shopify_id"]: refund for refund in portal.get("/portal/api/refunds").json()["refunds"]}
+    world.pay_link(world.merchant_wallet(), refunds[first]["link"])
+    headers = {"X-CSRF-Token": portal.get("/portal/api/session").json()["csrf"]}
+    denial = {"message": "The goods were not sent back."}
+    portal.post(f"/portal/api/refunds/{refunds[second]['id']}/deny", json=denial, headers=headers).raise_for_status()
+    for refund in (first, second):
+        world.until_over(f"/sandbox/refunds/{refund}")
+    refund_id: str = refunds[waiting]["id"]
+    return refund_id
