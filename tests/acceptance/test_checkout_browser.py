@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.customers import PATIENCE_MS, Counter, thanks
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -209,3 +210,33 @@ async def test_the_link_is_copied_and_said(counter: Counter) -> None:
     await page.get_by_role("button", name="Copy link").click()
     await expect(page.get_by_role("button", name="Link copied")).to_be_visible()
     assert await page.evaluate("navigator.clipboard.readText()") == checkout["link"]
+
+
+async def test_a_page_opened_after_the_time_is_over_says_so_and_offers_both_ways(counter: Counter) -> None:
+    checkout = await counter.checkout()
+    await counter.box.advance(86_401)
+    await counter.box.until_status(checkout, "expired")
+    page = await counter.open(checkout)
+    await expect(page.get_by_role("status").first).to_contain_text("The time for this payment is over")
+    await expect(page.get_by_role("button", name="Start again")).to_be_visible()
+    await page.get_by_role("link", name="Return to shop").click()
+    await page.wait_for_url(re.compile("/checkouts/"))
+
+
+async def test_a_page_of_a_shop_that_took_the_app_out_says_so_and_leads_back(counter: Counter) -> None:
+    box, checkout = counter.box, await counter.checkout()
+    page = await counter.open(checkout)
+    assert (await box.outside.post("/sandbox/admin/uninstall", json={})).status_code < 300
+    later = await counter.page()
+
+    async def is_closed() -> bool:
+        await later.goto(checkout["redirect_url"])
+        return await later.locator("main[data-stage=closed]").count() > 0
+
+    await wait_until(is_closed, 20, "the shop's uninstall is known")
+    await page.reload()
+    for one in (page, later):
+        await expect(one.get_by_role("status").first).to_contain_text("The shop does not take USDC any more.")
+        await expect(one.locator("#qr")).to_have_count(0)
+        await one.get_by_role("link", name="Return to shop").click()
+        await one.wait_for_url(re.compile("/checkouts/"))

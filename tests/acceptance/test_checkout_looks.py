@@ -95,6 +95,20 @@ async def test_a_camera_reads_the_code_off_the_screen(counter: Counter, scheme: 
     assert await _read_qr(page, picture) == checkout["link"]
 
 
+async def test_a_phone_is_offered_its_wallet_before_the_code_that_only_another_device_can_scan(
+    counter: Counter,
+) -> None:
+    page = await counter.open(
+        await counter.checkout(), viewport={"width": 375, "height": 660}, has_touch=True, is_mobile=True
+    )
+    button, code = page.get_by_role("link", name="Open in wallet"), page.locator("#qr")
+    await expect(button).to_be_in_viewport(ratio=1)
+    above, below = await button.bounding_box(), await code.bounding_box()
+    assert above is not None
+    assert below is not None
+    assert above["y"] + above["height"] <= below["y"]
+
+
 async def _read_qr(page: Page, picture: bytes) -> str | None:
     """What a reader of QR codes finds in a picture, in a page of its own."""
     reader = await page.context.new_page()
@@ -198,3 +212,28 @@ async def test_the_browser_shows_the_page_in_the_customers_language(counter: Cou
     await expect(page.locator("#status-heading")).to_have_text(translate(language, "Scan to pay"))
     button = page.get_by_role("button", name=translate(language, "Copy link"))
     await expect(button).to_be_visible()
+
+
+async def test_what_is_smuggled_into_the_page_neither_runs_nor_asks_elsewhere(counter: Counter) -> None:
+    """The policy as the browser keeps it: no script in the page's text, no handler in an attribute, no other origin."""
+    page = await counter.open(await counter.checkout())
+    asked: list[str] = []
+    await page.route("https://elsewhere.example/**", lambda route: asked.append(route.request.url) or route.abort())
+    refused = await page.evaluate(
+        """async () => {
+          const refused = [];
+          document.addEventListener("securitypolicyviolation", (event) => refused.push(event.effectiveDirective));
+          const script = document.createElement("script");
+          script.textContent = "window.smuggled = 'script'";
+          document.body.append(script);
+          document.body.insertAdjacentHTML("beforeend", `<img src="data:," onerror="window.smuggled = 'handler'">`);
+          document.body.insertAdjacentHTML("beforeend", `<img src="https://elsewhere.example/pixel">`);
+          await fetch("https://elsewhere.example/", { mode: "no-cors" }).catch(() => null);
+          await new Promise((done) => setTimeout(done, 50));
+          return refused;
+        }"""
+    )
+    assert {"script-src-elem", "script-src-attr", "img-src", "connect-src"} <= set(refused)
+    assert await page.evaluate("window.smuggled ?? null") is None
+    assert asked == []
+    counter.strays.clear()  # the browser tells of each
