@@ -22,7 +22,7 @@ import uvloop
 from solders.pubkey import Pubkey
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-import chain.node
+import chain.rpc
 from app.logs import configure_logs
 from app.page_feed import PaymentFeed
 from app.payments.initiation import open_payment
@@ -53,8 +53,9 @@ class MeteredProtocol(HttpToolsProtocol):
 
 async def open_systems(settings: Settings) -> tuple[System, System]:
     """A system as it is, and the same with what goes outside measured."""
-    with patch.object(chain.node, "AsyncClient", MeteredRpc):
-        system = await System.open(settings)
+    # For good: a node's client is made when it is first asked.
+    patch.object(chain.rpc, "AsyncClient", MeteredRpc).start()
+    system = await System.open(settings)
     trm = MeteredHttp(base_url=settings.trm_url, timeout=settings.trm_timeout_seconds, trust_env=False)
     database: Any = MeteredDatabase(system.database)
     screener = TrmScreener(trm, settings.trm_api_key, settings.trm_risk_level)

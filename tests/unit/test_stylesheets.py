@@ -86,3 +86,10 @@ def test_every_rule_is_for_something_that_a_page_has() -> None:
     ]
     said = set(re.findall(r"[\w-]+", " ".join(path.read_text() for path in pages)))
     assert {name for rule in RULES for name in re.findall(r"[.#]([a-z][\w-]*)", rule.selector)} - said == set()
+
+
+def test_every_class_of_a_template_has_a_rule() -> None:
+    ruled = {name for rule in RULES for name in re.findall(r"\.([a-z][\w-]*)", rule.selector)}
+    for path in (HANDLERS / "templates").rglob("*.html"):
+        plain = re.sub(r"{[{%].*?[%}]}", " ", path.read_text())
+        assert {name for names in re.findall(r'class="([^"]*)"', plain) for name in names.split()} <= ruled, path
