@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.accessibility import find_barriers
 from tests.customers import PATIENCE_MS, Counter, thanks
 from tests.waiting import wait_until
 
@@ -219,6 +220,9 @@ async def test_a_page_opened_after_the_time_is_over_says_so_and_offers_both_ways
     page = await counter.open(checkout)
     await expect(page.get_by_role("status").first).to_contain_text("The time for this payment is over")
     await expect(page.get_by_role("button", name="Start again")).to_be_visible()
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=scheme)
+        assert await find_barriers(page) == []
     await page.get_by_role("link", name="Return to shop").click()
     await page.wait_for_url(re.compile("/checkouts/"))
 
@@ -238,5 +242,6 @@ async def test_a_page_of_a_shop_that_took_the_app_out_says_so_and_leads_back(cou
     for one in (page, later):
         await expect(one.get_by_role("status").first).to_contain_text("The shop does not take USDC any more.")
         await expect(one.locator("#qr")).to_have_count(0)
+        assert await find_barriers(one) == []
         await one.get_by_role("link", name="Return to shop").click()
         await one.wait_for_url(re.compile("/checkouts/"))

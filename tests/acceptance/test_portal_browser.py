@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PATIENCE_MS = 20_000
 PAGES = (
     "/portal", "/portal/payments", "/portal/refunds", "/portal/find?query=nothing", "/portal/attention",
-    "/portal/settings",
+    "/portal/settings", "/portal/privacy",
 )  # fmt: skip
 
 # A wallet in the browser, by the Wallet Standard; the sandbox's wallet signs and sends for it.
