@@ -37,8 +37,7 @@ class Worker:
                 self._wake.clear()
                 if await self._take() == 0:
                     await self._nap(stop)
-            if self._running:
-                await asyncio.wait(self._running)
+            await self._finish()
 
     async def drain(self, seconds: float = math.inf) -> int:
         """Run everything that is due now, and what follows from it, to the end. Returns how many tries were made.
@@ -78,6 +77,14 @@ class Worker:
             task.add_done_callback(self._running.discard)
         return len(jobs)
 
+    async def _finish(self) -> None:
+        """Finish what was begun; what takes too long goes back on its ladder, so that no one waits for its lease."""
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=self._system.settings.drain_seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
     async def _nap(self, stop: asyncio.Event) -> None:
         await pause(self._nap_seconds, self._wake, stop)
 
@@ -87,6 +94,9 @@ class Worker:
             handler = self._handlers[job.kind]
             try:
                 outcome = await handler.attempt(self._system, job)
+            except asyncio.CancelledError:
+                get_logger().warning("job_interrupted")
+                outcome = Retry("interrupted")
             except Exception as error:
                 # Whatever it was, the job is not lost: it goes back on its ladder. Only a bug is reported.
                 if (trouble := classify_error(error)) is not None:

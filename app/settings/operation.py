@@ -12,6 +12,17 @@ class Operation:
 
     aws_queue_url: Annotated[str, about("SQS queue that is rung when a job is due.")] = ""
     aws_secret_id: Annotated[str, about("Secret in AWS Secrets Manager: JSON of more SETTLE_ variables.")] = ""
+    drain_seconds: Annotated[
+        int, about("How long a process that is told to stop finishes what it has begun.", ge=1, le=600)
+    ] = 15
+    linger_ms: Annotated[
+        int,
+        about(
+            "How long a door that closes, while its sockets stay open, goes on reading connections it has accepted.",
+            ge=0,
+            le=60_000,
+        ),
+    ] = 1_000
     log_level: Annotated[Literal["debug", "info", "warning", "error"], about("Least severe log line.")] = "info"
     worker_metrics_port: Annotated[
         int, about("Port on which a worker answers /metrics, on SETTLE_HOST; 0: none.", ge=0, le=65535)
