@@ -1,10 +1,7 @@
 """The command line, `settle`."""
 
-import asyncio
 import json
-import signal
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +10,6 @@ import typer
 from app.clock import make_clock
 from app.coherence import check_chain, check_records
 from app.doctor import examine
-from app.errors import SettleError
 from app.invariants import Invariant
 from app.log_check import check_log
 from app.logs import configure_logs
@@ -21,19 +17,18 @@ from app.migrations import migrate as apply_migrations
 from app.onboarding.configuration import resend_configurations
 from app.payments.resend import resend_stuck
 from app.refunds.resend import resend_stuck_refunds
-from app.reporting import configure_reporting
 from app.seeding import seed_merchant
-from app.settings import Settings, load
+from app.settings import load
 from app.settings.example import example
 from app.system import System
-from chain.errors import ChainError
 from handlers.chain_commands import adopt, restored, unknown
+from handlers.door_processes import PROCESSES_MAX, keep_doors
 from handlers.fee_commands import fee_payers, fees
 from handlers.job_commands import jobs, replay, retry_jobs
 from handlers.key_commands import keys
 from handlers.lookup_commands import find, stuck
 from handlers.privacy_commands import privacy
-from handlers.running import run, run_with_system
+from handlers.running import run, run_command, run_until_stopped, run_with_system
 from handlers.serving import serve as serve_doors
 from handlers.working import work
 
@@ -59,40 +54,34 @@ cli.add_typer(replay, name="replay")
 
 
 def main() -> None:
-    """Entry point: an error of ours is one sentence, not a traceback."""
-    try:
-        cli()
-    except (SettleError, ChainError) as error:
-        typer.echo(f"settle: {error}", err=True)
-        sys.exit(1)
-
-
-async def _until_stopped(settings: Settings, part: Callable[[System, asyncio.Event], Awaitable[None]]) -> None:
-    """Run a part of the system until SIGTERM or SIGINT, which let it finish what it has begun."""
-    configure_logs(settings.log_level)
-    configure_reporting(settings.sentry_dsn, settings.environment)
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    system = await System.open(settings)
-    try:
-        await part(system, stop)
-    finally:
-        await system.close()
+    """Entry point."""
+    run_command(cli)
 
 
 @cli.command()
-def serve() -> None:
+def serve(
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=PROCESSES_MAX,
+            help="So many processes behind the same sockets, which a parent keeps; SIGHUP renews them.",
+        ),
+    ] = None,
+) -> None:
     """Serve both doors: the public one and Shopify's, with mutual TLS."""
     settings = load()
-    run(lambda: _until_stopped(settings, serve_doors))
+    if workers is None:
+        run_until_stopped(settings, serve_doors)
+    else:
+        run(lambda: keep_doors(settings, workers))
 
 
 @cli.command()
 def worker() -> None:
     """Run the jobs and watch the chain."""
     settings = load()
-    run(lambda: _until_stopped(settings, work))
+    run_until_stopped(settings, work)
 
 
 @cli.command()

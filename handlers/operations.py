@@ -1,11 +1,12 @@
 """What operators and their machines ask: is it alive, is it ready, and how is it doing."""
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from app.health import check_readiness
+from handlers.exposition import Exposition
 from handlers.requests import Json, system_of
 
 
@@ -21,8 +22,8 @@ async def ready(request: Request) -> Response:
 
 
 async def show_metrics(request: Request) -> Response:
-    await request.app.state.gauges.refresh(system_of(request))
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    exposition: Exposition = request.app.state.exposition
+    return Response(await exposition.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 OPERATIONS = [

@@ -9,13 +9,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.health import Gauges
 from app.page_feed import PaymentFeed
 from app.payments.view_board import ViewBoard
 from app.portal.sessions import SignedOut
 from app.settings import Settings
 from app.system import System
 from handlers.checkout_page import PAGES
+from handlers.exposition import Exposition
 from handlers.frame import Door, RawHeaders
 from handlers.helius_webhook import HELIUS
 from handlers.install import INSTALL
@@ -68,8 +68,13 @@ async def show_favicon(_request: Request) -> Response:
     return RedirectResponse("/static/icon.svg", 308)
 
 
-def make_public_door(system: System, feed: PaymentFeed, stop: asyncio.Event) -> Door:
-    """`stop` ends the live streams, so that the server can stop without cutting them off."""
+def make_public_door(
+    system: System, feed: PaymentFeed, stop: asyncio.Event, exposition: Exposition | None = None
+) -> Door:
+    """`stop` ends the live streams, so that the server can stop without cutting them off.
+
+    `exposition` answers for several processes, where there are several.
+    """
     pages = [
         *PAGES,
         *INSTALL,
@@ -94,5 +99,5 @@ def make_public_door(system: System, feed: PaymentFeed, stop: asyncio.Event) -> 
     door.state.stop = stop
     door.state.streams = 0
     door.state.view_board = ViewBoard(system)
-    door.state.gauges = Gauges()
+    door.state.exposition = exposition or Exposition(system)
     return door

@@ -2,144 +2,76 @@
 
 import asyncio
 import contextlib
-import ssl
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
 
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from app.errors import SettleError
 from app.health import watch_balances
 from app.logs import get_logger
 from app.page_feed import PaymentFeed
 from app.restores import notice_restore
 from app.system import System
+from handlers.connections import Door
 from handlers.door_tls import DoorTls
+from handlers.exposition import Exposition
+from handlers.listeners import Listeners
 from handlers.public_door import make_public_door
+from handlers.service_manager import READY, notify
 from handlers.shopify_door import make_shopify_door
 
-# How long a stopping server finishes what it is answering, and waits for a goodbye to be answered.
-DRAIN_SECONDS = 10
-GOODBYE_SECONDS = 0.5
-# A request's headers: how long they may take from its first byte or the connection's beginning, and their size.
-HEAD_SECONDS = 10
-HEAD_BYTES_MAX = 32_768
 
+async def serve(
+    system: System,
+    stop: asyncio.Event,
+    listeners: Listeners | None = None,
+    exposition: Exposition | None = None,
+    on_open: Callable[[], object] = lambda: notify(READY),
+) -> None:
+    """Serve both doors until `stop` is set, then finish what is being answered. Raises DoorTaken.
 
-class DoorTaken(SettleError):
-    """The port {port} can not be listened on; is another process there?"""
-
-    reason = "door_taken"
-    status = 500
-
-
-class Connection(HttpToolsProtocol):
-    """A connection that neither keeps a stopping server waiting nor sends its headers for ever."""
-
-    _heading: asyncio.TimerHandle | None = None
-    _head_bytes = 0
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._expect_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end_head()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._heading is not None:
-            self._head_bytes += len(data)
-        super().data_received(data)
-        if self._heading is not None and self._head_bytes > HEAD_BYTES_MAX:
-            self.transport.abort()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        if self._heading is None:
-            self._expect_head()
-
-    def on_headers_complete(self) -> None:
-        self._end_head()
-        super().on_headers_complete()
-
-    def _expect_head(self) -> None:
-        self._head_bytes = 0
-        self._heading = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
-
-    def _end_head(self) -> None:
-        if self._heading is not None:
-            self._heading.cancel()
-            self._heading = None
-
-    def shutdown(self) -> None:
-        # Closed twice, asyncio's TLS transport forgets its connection, so one that is closing is left alone.
-        if not self.transport.is_closing():
-            super().shutdown()
-        # TLS says goodbye and waits for an answer, which a peer that keeps the connection for later never gives.
-        if self.transport.is_closing():
-            self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
-
-
-class Door(uvicorn.Server):
-    """A server that leaves signals to us: else the last of several would take them all."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def serve(system: System, stop: asyncio.Event) -> None:
-    """Serve both doors until `stop` is set, then finish what is being answered. Raises DoorTaken."""
+    Without `listeners` those are used that systemd hands over, else the settings' ports. `on_open` is called once when
+    both doors are open.
+    """
     settings = system.settings
-    # Behind a proxy, that one ends TLS.
-    tls = None if settings.shopify_proxies else DoorTls(settings)
-    await notice_restore(system)
-    feed = PaymentFeed()
-    public = _make_server(make_public_door(system, feed, stop), settings.host, settings.public_port, None)
-    shopify = _make_server(
-        make_shopify_door(system), settings.host, settings.shopify_port, tls.context if tls else None
-    )
-    async with feed.listen(system.database), _refreshing(system, stop, tls):
-        servers = [asyncio.create_task(_serve(door)) for door in (public, shopify)]
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([*servers, stopping], return_when=asyncio.FIRST_COMPLETED)
-        stop.set()
-        for door in (public, shopify):
-            door.should_exit = True
-        results = await asyncio.gather(*servers, return_exceptions=True)
-        stopping.cancel()
+    listeners = listeners or Listeners.obtain(settings)
+    try:
+        # Behind a proxy, that one ends TLS.
+        tls = None if settings.shopify_proxies else DoorTls(settings)
+        await notice_restore(system)
+        feed = PaymentFeed()
+        # Nobody else accepts what we leave behind in sockets of our own.
+        linger_seconds = settings.linger_ms / 1000 if listeners.kept else 0
+        doors = [
+            Door(app, sockets, context, settings.drain_seconds, linger_seconds)
+            for app, sockets, context in (
+                (make_public_door(system, feed, stop, exposition), listeners.public, None),
+                (make_shopify_door(system), listeners.shopify, tls.context if tls else None),
+            )
+        ]
+        async with feed.listen(system.database), _refreshing(system, stop, tls):
+            await _run(doors, stop, on_open)
+    finally:
+        listeners.close()
+
+
+async def _run(doors: Sequence[Door], stop: asyncio.Event, on_open: Callable[[], object]) -> None:
+    servers = [asyncio.create_task(door.open()) for door in doors]
+    stopping = asyncio.create_task(stop.wait())
+    opening = asyncio.create_task(_tell_when_open(doors, on_open))
+    await asyncio.wait([*servers, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    for door in doors:
+        door.should_exit = True
+    results = await asyncio.gather(*servers, return_exceptions=True)
+    for task in (stopping, opening):
+        task.cancel()
     for result in results:
         if isinstance(result, BaseException):
             raise result
 
 
-async def _serve(door: Door) -> None:
-    try:
-        await door.serve()
-    except SystemExit:
-        # uvicorn's word for a port that is taken.
-        raise DoorTaken(port=door.config.port) from None
-
-
-def _make_server(app: object, host: str, port: int, tls: ssl.SSLContext | None) -> Door:
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]  # a Starlette application is an ASGI application
-        host=host,
-        port=port,
-        http=Connection,
-        loop="none",
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-        proxy_headers=False,
-    )
-    config.load()
-    config.ssl = tls
-    return Door(config)
+async def _tell_when_open(doors: Sequence[Door], on_open: Callable[[], object]) -> None:
+    for door in doors:
+        await door.is_open.wait()
+    on_open()
 
 
 @contextlib.asynccontextmanager

@@ -15,6 +15,7 @@ from app.upkeep import Upkeep
 from app.watching.notices import Notices
 from app.watching.sweep import Sweeper
 from app.watching.watcher import Watcher
+from handlers.service_manager import READY, notify
 
 
 async def work(system: System, stop: asyncio.Event) -> None:
@@ -23,6 +24,7 @@ async def work(system: System, stop: asyncio.Event) -> None:
     await notice_restore(system)
     if system.settings.worker_metrics_port:
         start_http_server(system.settings.worker_metrics_port, system.settings.host)
+    notify(READY)
     parts = [Worker(system).run(stop), watch_balances(system, stop), Upkeep(system).run(stop)]
     parts += [Watcher(system, cluster).run(stop) for cluster in system.clusters.values()]
     parts += [Notices(system, cluster).run(stop) for cluster in system.clusters.values()]

@@ -52,7 +52,7 @@ ELSEWHERE = {
             "app.settings.errors",
             "app.transactions.pinning",
             "app.watching.adoption",
-            "handlers.serving",
+            "handlers.listeners",
             "handlers.door_tls",
         ),
         "command line",

@@ -1,13 +1,15 @@
 """`settle sandbox` and Settle's own programs as processes, for tests that start, stop and kill them."""
 
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +102,10 @@ class Sandbox:
 class Program:
     """`settle COMMAND` with the environment of a sandbox, its output in a file; it can be started again and again."""
 
-    def __init__(self, command: str, sandbox: Sandbox, **settings: str) -> None:
+    def __init__(self, command: str, sandbox: Sandbox, *, name: str | None = None, **settings: str) -> None:
+        """`command` with its options, if it has any; `name`: of the log, where several run the same command."""
         self.command = command
-        self.log = sandbox.data.parent / f"{command}.log"
+        self.log = sandbox.data.parent / f"{name or command.split(maxsplit=1)[0]}.log"
         self._sandbox = sandbox
         self._settings = {variable(name): value for name, value in settings.items()}
         self.process: subprocess.Popen[bytes] | None = None
@@ -112,13 +115,12 @@ class Program:
         return surroundings() | self._sandbox.environment() | self._settings
 
     def start(self) -> None:
+        self._spawn([sys.executable, "-m", "handlers.cli", *self.command.split()])
+
+    def _spawn(self, argv: Sequence[str], descriptors: Sequence[int] = ()) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "handlers.cli", self.command],
-                cwd=ROOT,
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                argv, cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT, pass_fds=descriptors
             )
 
     def end(self, order: signal.Signals, seconds: float = END_SECONDS) -> int:
@@ -136,6 +138,36 @@ class Program:
         """What it has said so far, in all its lives; a line cut off by kill -9 is left out."""
         text = self.log.read_text() if self.log.exists() else ""
         return text[: text.rfind("\n") + 1].splitlines()
+
+
+# systemd's way (sd_listen_fds(3)): the descriptors are 3 and 4, and LISTEN_PID is who they are meant for.
+ACTIVATE = """
+import fcntl, json, os, sys
+high = [fcntl.fcntl(number, fcntl.F_DUPFD, 10) for number in json.loads(sys.argv[1])]
+for place, number in enumerate(high, 3):
+    os.dup2(number, place)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": "public:shopify"}
+os.closerange(5, 256)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class Activated(Program):
+    """`settle serve` as systemd's socket activation starts it: the sockets are ours, and stay open while it is away."""
+
+    def __init__(self, command: str, sandbox: Sandbox, **settings: str) -> None:
+        super().__init__(command, sandbox, **settings)
+        self._sockets = [socket.create_server(("127.0.0.1", port), backlog=2048) for port in sandbox.ports[1:]]
+
+    def start(self) -> None:
+        descriptors = [each.fileno() for each in self._sockets]
+        command = [sys.executable, "-m", "handlers.cli", *self.command.split()]
+        self._spawn([sys.executable, "-c", ACTIVATE, json.dumps(descriptors), *command], descriptors)
+
+    def close(self) -> None:
+        super().close()
+        for each in self._sockets:
+            each.close()
 
 
 def run_settle(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -12,10 +12,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.settings import load
+from handlers.connections import Door
 
 # The server as Settle runs it, so that no setting of it differs.
 from handlers.door_tls import DoorTls
-from handlers.serving import _make_server
+from handlers.listeners import bind
 
 TABLE = "CREATE TABLE IF NOT EXISTS bare_payments (LIKE payments INCLUDING ALL)"
 _COLUMNS = (
@@ -53,9 +54,8 @@ async def serve() -> None:
     await pool.execute(TABLE)
     # Any payment's values will do; the caller has made one.
     row = tuple(await pool.fetchrow(f"SELECT {_COLUMNS} FROM payments LIMIT 1"))
-    await _make_server(
-        make_bare_door(pool, row), settings.host, settings.shopify_port, DoorTls(settings).context
-    ).serve()
+    listeners = list(bind(settings.host, settings.shopify_port))
+    await Door(make_bare_door(pool, row), listeners, DoorTls(settings).context, settings.drain_seconds).open()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from starlette.routing import Route
 from app.settings import load
 
 # The server as Settle runs it, so that no setting of it differs.
-from handlers.serving import _make_server
+from handlers.connections import Door
+from handlers.listeners import bind
 from tests.bench.bare_door import PlainConnection
 from tests.bench.load import WEBHOOK_PATH
 
@@ -50,7 +51,8 @@ async def serve() -> None:
         settings.database_url, min_size=1, max_size=settings.database_pool_size, connection_class=PlainConnection
     )
     await pool.execute(TABLE)
-    await _make_server(make_bare_inbox(pool), settings.host, settings.public_port, None).serve()
+    listeners = list(bind(settings.host, settings.public_port))
+    await Door(make_bare_inbox(pool), listeners, None, settings.drain_seconds).open()
 
 
 if __name__ == "__main__":

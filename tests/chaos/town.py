@@ -4,7 +4,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import httpx
@@ -19,6 +19,9 @@ RESOLVE = "paymentSessionResolve"
 NO_DATABASE = "settle: The database can not be reached at the moment."
 # Longer than a job's lease, which is all that stands between a dead worker's job and the next worker.
 LEASE_SECONDS = 61
+
+
+AnyTown = TypeVar("AnyTown", bound="Town")
 
 
 class Town:
@@ -40,7 +43,7 @@ class Town:
             yield self
 
     @property
-    def programs(self) -> tuple[Program, Program]:
+    def programs(self) -> tuple[Program, ...]:
         return self.serve, self.worker
 
     @property
@@ -164,17 +167,24 @@ def link_of(checkout: dict[str, Any]) -> str:
 
 @contextmanager
 def open_town(slot_ms: int) -> Iterator[Town]:
+    """A town of two programs: one `serve`, one `worker`."""
     for folder in make_folder():
-        town = Town(folder, slot_ms)
-        try:
-            town.begin()
+        with begun(Town(folder, slot_ms)) as town:
             yield town
-        except BaseException:
-            for program in town.programs:
-                print(f"--- {program.command}", *program.lines()[-12:], sep="\n")
-            raise
-        finally:
-            town.close()
+
+
+@contextmanager
+def begun(town: AnyTown) -> Iterator[AnyTown]:
+    """Everything in the town has been started; what its programs said last is shown when something goes wrong."""
+    try:
+        town.begin()
+        yield town
+    except BaseException:
+        for program in town.programs:
+            print(f"--- {program.command}", *program.lines()[-12:], sep="\n")
+        raise
+    finally:
+        town.close()
 
 
 class Hold:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.serving import DoorTaken
+from handlers.listeners import DoorTaken
 from tests.house import House, client_context, make_settings, open_house, session_body
 from tests.waiting import wait_until
 
