@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute
 
-from handlers.portal.home import HOME
+from handlers.portal.home import HOME, NOWHERE
 from handlers.portal.onboarding import ONBOARDING
 from handlers.portal.onboarding_pages import ONBOARDING_PAGES
 from handlers.portal.payments import PAYMENTS
@@ -22,4 +22,5 @@ PORTAL: list[BaseRoute] = [
     *PRIVACY,
     *TROUBLE,
     *SETTINGS,
+    *NOWHERE,
 ]

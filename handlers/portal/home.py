@@ -1,4 +1,4 @@
-"""The portal's first page, and the ways out of it."""
+"""The portal's first page, the ways out of it, and what is answered where there is no page."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from app.errors import SettleError
 from app.portal.listing import PaymentFilter, list_payments
 from app.portal.overview import read_overview
 from app.portal.payout import refresh_payout
@@ -17,6 +18,13 @@ from handlers.requests import Json, system_of
 
 # Of the newest payments so many stand on the first page.
 NEWEST_MAX = 6
+
+
+class PageNotFound(SettleError):
+    """The portal has no such page. What you look for may have moved: begin at the overview."""
+
+    reason = "page_not_found"
+    status = 404
 
 
 async def show_overview(request: Request, visitor: Visitor) -> Response:
@@ -54,9 +62,16 @@ def _goodbye(request: Request, sentence: str) -> Response:
     return response
 
 
+async def show_nothing(_request: Request, _visitor: Visitor) -> Response:
+    """GET /portal/...: an address of nothing. Raises PageNotFound."""
+    raise PageNotFound
+
+
 HOME: list[BaseRoute] = [
     Route("/portal", signed_in(show_overview), methods=["GET"]),
     Route("/portal/sign-out", signed_in(leave), methods=["POST"]),
     Route("/portal/sign-out-everywhere", signed_in(leave_everywhere), methods=["POST"]),
     Route("/portal/api/session", signed_in(tell_session), methods=["GET"]),
 ]
+# After all others: the first route that fits answers.
+NOWHERE: list[BaseRoute] = [Route("/portal/{anything:path}", signed_in(show_nothing), methods=["GET"])]

@@ -107,6 +107,18 @@ async def test_another_shops_payment_is_not_found_in_any_way(house: House, full:
         assert (await stranger.get("/portal/payments/short", headers=HTML)).status_code == 404
 
 
+async def test_an_address_of_nothing_is_answered_with_a_page_that_leads_on(
+    house: House, full: httpx.AsyncClient
+) -> None:
+    for path in ("/portal/nothing", "/portal/payments/a/b", "/portal/"):
+        answer = await full.get(path, headers=HTML)
+        assert (answer.status_code, "The portal has no such page." in answer.text) == (404, True), path
+        check_page(answer)
+        assert 'href="/portal"' in answer.text
+        assert (await house.public.get(path, headers=HTML)).status_code == 401
+    assert (await full.get("/portal/api/nothing")).json()["reason"] == "page_not_found"
+
+
 async def test_words_that_no_form_sends_are_refused_with_a_page(full: httpx.AsyncClient) -> None:
     for query in (
         "status=nonsense",
