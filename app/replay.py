@@ -2,7 +2,7 @@
 
 Every processor may process an event any number of times (app/inbox.py), so replaying changes nothing where nothing was
 missed. The other things that are stored before they are processed have records of their own, with a job each: see
-app/jobs/retries.py for dead jobs, app/reconciliation for lost ones.
+app/jobs/retries.py for dead jobs.
 """
 
 from collections.abc import AsyncIterator, Sequence
