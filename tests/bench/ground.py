@@ -14,6 +14,7 @@ from pathlib import Path
 from app.embedded_postgres import EmbeddedPostgres
 from app.migrations import migrate
 from app.settings import Settings, variable
+from tests.sandbox_process import surroundings
 
 STOP_SECONDS = 15
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -42,10 +43,10 @@ async def database(data: Path) -> AsyncIterator[str]:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """Our environment with these settings."""
+    """Our environment with these settings, and no other of Settle's."""
     given = dataclasses.asdict(settings)
     texts = {name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in given.items()}
-    return dict(os.environ) | {variable(name): text for name, text in texts.items() if text}
+    return surroundings() | {variable(name): text for name, text in texts.items() if text}
 
 
 @contextmanager

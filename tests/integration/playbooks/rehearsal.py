@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from app import metrics
 from app.sandbox.world import World
 from app.settings import Settings
 from tests.bench.ground import environment_of
@@ -169,11 +170,11 @@ class Rehearsal:
         reason: str = "a transaction" if answer.status_code == 200 else answer.json()["reason"]
         return reason
 
-    def _holds(self, says: str, metrics: str) -> bool:
+    def _holds(self, says: str, shown: str) -> bool:
         match = _METRIC.fullmatch(says)
         assert match is not None, says
         series, relation, figure = match.groups()
-        value, before = _sum(metrics, series), _sum(self._before, series) or 0
+        value, before = _sum(shown, series), _sum(self._before, series) or 0
         if value is None:
             return False
         bound = float(figure or 0)
@@ -202,6 +203,8 @@ async def rehearse(
 ) -> AsyncIterator[Rehearsal]:
     """Open the world and Settle in it; at the end, Settle's books must be in order."""
     play: Rehearsal
+    # What other tests of this process saw of nodes of theirs.
+    metrics.node_well.clear()
 
     async def change_settings(_arguments: list[str], text: str) -> str:
         with play.file.open("a") as file:
