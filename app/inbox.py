@@ -4,13 +4,14 @@ A sender wants its answer within seconds and delivers again when in doubt. So a 
 statement and answers; whatever the event means is done by the worker, on the retry ladder.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 
 from app import metrics
 from app.database import Connection
-from app.jobs.outcomes import Done, Outcome
+from app.jobs.outcomes import Done, Outcome, Retry
 from app.logs import get_logger
 from app.records import InboxEvent, InboxSource, Job
 from app.system import System
@@ -34,21 +35,45 @@ class InboxHandler:
         assert row is not None
         event = InboxEvent.from_row(row)
         # Removed before its turn came: there is nothing left to do.
-        outcome = Done() if event.payload is None else await self._processors[event.source](system, event)
-        return Done(partial(_close, system, event, outcome)) if isinstance(outcome, Done) else outcome
+        with _counting_failures(event):
+            outcome = Done() if event.payload is None else await self._processors[event.source](system, event)
+        if isinstance(outcome, Done):
+            return Done(partial(_close, system, event, outcome))
+        if isinstance(outcome, Retry):
+            metrics.events_failed_total.labels(source=event.source, outcome="again").inc()
+        return outcome
 
-    async def give_up(self, _system: System, _connection: Connection, job: Job, reason: str) -> None:
+    async def give_up(self, _system: System, connection: Connection, job: Job, reason: str) -> None:
+        source = await connection.fetchval("SELECT source FROM inbox_events WHERE id = $1", int(job.record_id))
+        metrics.events_failed_total.labels(source=source, outcome="dead").inc()
         metrics.alarms_total.labels(reason="inbox_event_dead").inc()
         get_logger().error("inbox_event_dead", inbox_id=job.record_id, reason=reason)
 
 
 async def _close(system: System, event: InboxEvent, outcome: Done, connection: Connection) -> None:
-    if outcome.record is not None:
-        await outcome.record(connection)
-    # When it was first processed stays.
-    await connection.execute(
-        "UPDATE inbox_events SET processed_at = $2 WHERE id = $1 AND processed_at IS NULL", event.id, system.clock.now()
-    )
+    now = system.clock.now()
+    with _counting_failures(event):
+        if outcome.record is not None:
+            await outcome.record(connection)
+        # When it was first processed stays.
+        await connection.execute(
+            "UPDATE inbox_events SET processed_at = $2 WHERE id = $1 AND processed_at IS NULL", event.id, now
+        )
+    metrics.events_processed_total.labels(source=event.source).inc()
+    if event.processed_at is None:
+        # A sender's clock may be ahead of ours.
+        lag = max(0.0, (now - (event.sent_at or event.received_at)).total_seconds())
+        metrics.webhook_lag_seconds.labels(source=event.source).observe(lag)
+
+
+@contextmanager
+def _counting_failures(event: InboxEvent) -> Iterator[None]:
+    """An exception is a failed try, whoever raises it; it goes on its way."""
+    try:
+        yield
+    except Exception:
+        metrics.events_failed_total.labels(source=event.source, outcome="again").inc()
+        raise
 
 
 async def remove_payloads(connection: Connection, shop: str) -> int:

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-import sentry_sdk
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -15,8 +14,8 @@ from app.database import classify_error, count_trouble
 from app.errors import BodyTooLarge, RequestInvalid, RequestTimeout, SettleError
 from app.languages.errors import word_error
 from app.languages.sentences import sentence
-from app.logs import get_logger
 from app.payments.refusals import PaymentNotFound
+from app.reporting import report_bug
 from app.system import System
 from chain.errors import Refused
 from handlers.pages import browsers_reader, render_page
@@ -113,8 +112,7 @@ async def answer_error(request: Request, error: Exception) -> Response:
                 count_trouble(trouble, request.url.path, error)
                 reason, status = "busy", 503
             else:
-                get_logger().exception("request_failed")
-                sentry_sdk.capture_exception(error)
+                report_bug("request_failed", error)
     request.state.reason = reason
     headers = {"Retry-After": "2"} if status in (429, 503) else {}
     if _wants_page(request):

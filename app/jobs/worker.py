@@ -6,17 +6,16 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 
-import sentry_sdk
-
 from app import metrics
 from app.database import classify_error, count_trouble
 from app.identifiers import new_holder
 from app.jobs import ladder, queue
 from app.jobs.kinds import HANDLERS
 from app.jobs.outcomes import Done, Handler, Hopeless, Later, Outcome, Retry
-from app.logs import bound_contextvars, get_logger
+from app.logs import bound_contextvars
 from app.pauses import pause
 from app.records import Job, JobKind
+from app.reporting import report_bug
 from app.system import System
 
 
@@ -102,10 +101,12 @@ class Worker:
                 if (trouble := classify_error(error)) is not None:
                     count_trouble(trouble, "job", error)
                 else:
-                    get_logger().exception("job_failed")
-                    sentry_sdk.capture_exception(error)
+                    report_bug("job_failed", error)
                 outcome = Retry(type(error).__name__)
-            metrics.jobs_total.labels(kind=job.kind, outcome=type(outcome).__name__.lower()).inc()
+            came_to = type(outcome).__name__.lower()
+            metrics.jobs_total.labels(kind=job.kind, outcome=came_to).inc()
+            if not isinstance(outcome, Later):
+                metrics.ladder_step.labels(outcome=came_to).observe(job.attempts)
             # A job that can not be closed now is found again when its lease ends.
             async with self._system.database.operational("close_job"):
                 try:
@@ -114,8 +115,7 @@ class Worker:
                     if classify_error(error) is not None:
                         raise
                     # What it came to can not be written: it goes back on its ladder all the same, and will end.
-                    get_logger().exception("job_not_closed")
-                    sentry_sdk.capture_exception(error)
+                    report_bug("job_not_closed", error)
                     await self._close(handler, job, Retry(type(error).__name__))
 
     async def _close(self, handler: Handler, job: Job, outcome: Outcome) -> None:

@@ -8,8 +8,6 @@ import asyncio
 from contextlib import suppress
 from datetime import timedelta
 
-import sentry_sdk
-
 from app.clusters import ClusterParts
 from app.database import classify_error
 from app.logs import get_logger
@@ -17,6 +15,7 @@ from app.payments import lifecycle, refusals
 from app.payments.issuing import read_case
 from app.payments.rejection import reject_pended
 from app.records import MerchantStatus, Payment, PaymentStatus
+from app.reporting import report_bug
 from app.system import System
 from app.transactions.issued import has_open_transactions
 from chain.errors import NodeError
@@ -64,8 +63,7 @@ class Expiry:
                 if classify_error(error) is not None:
                     raise
                 # A bug met by one payment is reported, and the others go on.
-                get_logger().exception("expiry_failed", payment_id=row["id"])
-                sentry_sdk.capture_exception(error)
+                report_bug("expiry_failed", error, payment_id=row["id"])
         return expired
 
     async def _expire(self, payment_id: str) -> bool:

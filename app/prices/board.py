@@ -32,6 +32,7 @@ class PriceBoard:
         self._cache = timedelta(seconds=cache_seconds)
         self._age = timedelta(seconds=age_seconds)
         self._known: dict[str, _Known] = {}
+        self._newest: dict[str, datetime] = {}
         self._asking: dict[str, asyncio.Task[_Known]] = {}
 
     async def price(self, currency: str) -> Price:
@@ -48,6 +49,8 @@ class PriceBoard:
                 self._asking[currency] = asking
                 asking.add_done_callback(lambda _: self._asking.pop(currency, None))
             known = await asyncio.shield(asking)
+        if (newest := self._newest.get(currency)) is not None:
+            metrics.price_age_seconds.labels(currency=currency).set((now - newest).total_seconds())
         if known.price is None or now - known.price.at > self._age:
             raise PriceUnavailable(currency=currency)
         return known.price
@@ -74,5 +77,7 @@ class PriceBoard:
         except PriceUnavailable:
             price = None
         metrics.prices_total.labels(outcome="none" if price is None else "answered").inc()
+        if price is not None:
+            self._newest[currency] = price.at
         known = self._known[currency] = _Known(price, self._clock.now())
         return known

@@ -76,6 +76,11 @@ class Retry:
     error: str
     retry_after_seconds: int = 0
 
+    @property
+    def is_throttled(self) -> bool:
+        """Shopify refused the call for the number of them."""
+        return self.error == "http_429" or "throttled" in self.error
+
 
 @dataclass(frozen=True)
 class Conflict:

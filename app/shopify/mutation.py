@@ -36,6 +36,11 @@ class Message:
     api_version: str
 
 
+def _hold_back(seconds: float) -> Later:
+    metrics.shopify_throttled_total.labels(by="settle").inc()
+    return Later(seconds, "shop_throttled")
+
+
 class Mutation(ABC):
     """Sends one mutation about a record."""
 
@@ -80,7 +85,7 @@ class Mutation(ABC):
             if merchant.token_sealed is None:
                 return Retry("no_token")
             if (wait := self._wait_seconds(system, merchant, started)) > 0:
-                return Later(wait, "shop_throttled")
+                return _hold_back(wait)
             mutation = await ledger.fix_mutation(
                 connection,
                 self.record,
@@ -96,7 +101,7 @@ class Mutation(ABC):
             return Retry(error.reason)
         # Again, right before the call: other jobs of the shop have taken points since.
         if (wait := system.shopify.wait_seconds(merchant.shop, mutation.name)) > 0:
-            return Later(wait, "shop_throttled")
+            return _hold_back(wait)
         answer = await system.shopify.send(
             merchant.shop, token, mutation.api_version, mutation.name, mutation.variables
         )
@@ -144,6 +149,8 @@ class Mutation(ABC):
 
                 return Done(record)
             case TryAgain(error, retry_after_seconds):
+                if reading.is_throttled:
+                    metrics.shopify_throttled_total.labels(by="shopify").inc()
                 return Retry(error, retry_after_seconds)
             case Conflict():
                 get_logger().warning(

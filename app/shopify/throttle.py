@@ -6,6 +6,8 @@ from datetime import datetime
 
 import msgspec
 
+from app import metrics
+
 # What a mutation of ours is taken to cost until an answer has told: 10 for itself, 1 for each object of its answer.
 COST_ASSUMED = 13
 # Shops one process keeps in mind; the least lately asked is forgotten first, and taken to have a full bucket.
@@ -88,6 +90,7 @@ class Throttle:
         if cost is not None:
             self._costs[mutation] = cost.requested_query_cost
             status = cost.throttle_status
+            metrics.shopify_points_left_ratio.observe(status.currently_available / max(status.maximum_available, 1.0))
             bucket = _Bucket(
                 available=status.currently_available,
                 maximum=status.maximum_available,

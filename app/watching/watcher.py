@@ -9,14 +9,13 @@ from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import sentry_sdk
-
 from app import metrics
 from app.clusters import ClusterParts
 from app.database import classify_error
 from app.logs import bound_contextvars, get_logger
 from app.pauses import pause
 from app.records import Fate, IssuedTransaction, WatchKind
+from app.reporting import report_bug
 from app.system import System
 from app.transactions.purpose import names_of
 from app.watching import settlement
@@ -177,8 +176,7 @@ class Watcher:
                 if classify_error(error) is not None:
                     raise
                 # A bug met by one payment is reported, and the others go on; it is tried again at the next poll.
-                get_logger().exception("settle_failed")
-                sentry_sdk.capture_exception(error)
+                report_bug("settle_failed", error)
 
     async def _bury_dead(self, missing: Sequence[IssuedTransaction]) -> None:
         try:

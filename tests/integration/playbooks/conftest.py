@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app import health
+from app import gauges
 from tests.integration.playbooks.terminal import CommandLine
 
 
@@ -20,4 +20,4 @@ def command_line() -> Iterator[CommandLine]:
 @pytest.fixture(autouse=True)
 def _fresh_gauges(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scrape sees what is, not what was two seconds ago."""
-    monkeypatch.setattr(health, "GAUGES_SECONDS", 0)
+    monkeypatch.setattr(gauges, "GAUGES_SECONDS", 0)
