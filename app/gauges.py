@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from app import metrics, restores
-from app.database import Connection
+from app.database import Connection, classify_error, count_trouble
 from app.privacy.requests import DAYS as PRIVACY_DAYS
 from app.records import PaymentStatus, PrivacyKind, RefundStatus
 from app.refunds.lifecycle import REFUNDS
+from app.reporting import report_bug
 from app.system import System
 from app.transactions import quotas
 
@@ -101,13 +102,23 @@ class Gauges:
             for name, parts in system.clusters.items():
                 age = parts.snapshots.age_seconds
                 metrics.blockhash_age_seconds.labels(cluster=name).set(now - self._began_at if age is None else age)
-            async with system.database.operational("metrics"):
-                await quotas.find_problems(system)
-                async with system.database.acquire() as connection:
-                    await restores.find_problems(connection)
-                    await _read_records(system, connection)
-                    await _read_jobs(system, connection)
-                    await _read_privacy(system, connection)
+            try:
+                await _read(system)
+            except Exception as error:
+                # What else is known must be seen, most of all when a deploy went wrong.
+                if (trouble := classify_error(error)) is not None:
+                    count_trouble(trouble, "metrics", error)
+                else:
+                    report_bug("metrics_failed", error)
+
+
+async def _read(system: System) -> None:
+    await quotas.find_problems(system)
+    async with system.database.acquire() as connection:
+        await restores.find_problems(connection)
+        await _read_records(system, connection)
+        await _read_jobs(system, connection)
+        await _read_privacy(system, connection)
 
 
 async def _read_records(system: System, connection: Connection) -> None:

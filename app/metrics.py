@@ -158,3 +158,16 @@ fee_payer_spent_lamports = Gauge(
     "settle_fee_payer_spent_lamports", "Fees of the day (UTC) of all that was issued and is not dead.", ["cluster"]
 )
 spend_limit_lamports = Gauge("settle_spend_limit_lamports", "The most those fees may be in a day: a setting.")
+
+# What begins with its first event has no increase then: the counters that alerts read begin at zero.
+for _outcome in ("answered", "none"):
+    prices_total.labels(_outcome)
+for _by in ("settle", "shopify"):
+    shopify_throttled_total.labels(_by)
+for _accord in ("agreed", "alone", "waiting", "disagreed"):
+    landings_read_total.labels(_accord)
+for _kind in ("connection_lost", "busy"):
+    operational_errors_total.labels(_kind)
+for _source in ("shopify", "helius"):
+    events_failed_total.labels(_source, "again")
+    events_failed_total.labels(_source, "dead")

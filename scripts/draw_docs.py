@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
+
 from app.errors import SettleError
 from app.lifecycle import Lifecycle
 from app.payments.lifecycle import PAYMENTS
@@ -86,6 +88,22 @@ def read_enum(name: str) -> dict[str, str]:
     return {value: meaning for meaning, value in re.findall(r"/// (.+)\n  (\w+)", found[1])}
 
 
+def draw_alerts() -> str:
+    """Every alert rule, with what to do first and where it goes on."""
+    rows = []
+    for rule in read_alerts():
+        about, page = rule["annotations"], Path(rule["annotations"]["playbook"])
+        link = f"[{page.stem}]({page.relative_to('docs')})"
+        rows.append(f"| `{rule['alert']}` | {rule['labels']['severity']} | {about['action']} | {link} |")
+    return "\n".join(["| alert | severity | what to do first | goes on in |", "|---|---|---|---|", *rows])
+
+
+def read_alerts() -> list[dict[str, Any]]:
+    """The rules of deploy/prometheus/alerts.yml."""
+    groups = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
 def draw_metrics() -> str:
     """Every metric of app/metrics.py."""
     rows = [
@@ -101,6 +119,9 @@ def read_metrics() -> Iterator[tuple[str, str, list[str], str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Counter", "Gauge", "Histogram"):
             name, meaning, *labels = map(ast.literal_eval, node.args)
+            for keyword in node.keywords:
+                if keyword.arg == "buckets":
+                    meaning += f" Buckets: {', '.join(map(str, ast.literal_eval(keyword.value)))}."
             yield name, ast.unparse(node.func).lower(), labels[0] if labels else [], meaning
 
 
@@ -180,6 +201,7 @@ BLOCKS: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/operating.md", "exceptions"): partial(draw_exceptions, PaymentException),
     ("docs/operating.md", "refund-exceptions"): partial(draw_exceptions, RefundException),
     ("docs/operating.md", "metrics"): draw_metrics,
+    ("docs/operating.md", "alerts"): draw_alerts,
     ("docs/api.md", "reasons"): draw_reasons,
     ("docs/sandbox.md", "faults"): draw_faults,
     ("docs/privacy.md", "personal"): draw_personal,

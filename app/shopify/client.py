@@ -19,6 +19,12 @@ from app.shopify.throttle import Throttle, read_cost
 _DOCUMENTS = Path(__file__).parent / "mutations"
 
 
+# Every mutation there is, by its name in GraphQL.
+MUTATIONS = tuple(
+    re.sub(r"_([a-z])", lambda found: found[1].upper(), path.stem) for path in sorted(_DOCUMENTS.glob("*.graphql"))
+)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came back: `status` is None when nothing did, and `body` then tells of the trouble."""

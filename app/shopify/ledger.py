@@ -6,7 +6,12 @@ from typing import Any
 from app import metrics
 from app.database import Connection
 from app.records import Merchant, RecordKind, ShopifyMutation
-from app.shopify.client import Answer
+from app.shopify.client import MUTATIONS, Answer
+
+# Counted from zero, or the first failure would be no increase.
+for _name in MUTATIONS:
+    for _outcome in ("acknowledged", "retry", "conflict", "refused"):
+        metrics.shopify_calls_total.labels(mutation=_name, outcome=_outcome)
 
 # It decides nothing: a session that is pending may still be resolved or rejected.
 PENDING = "paymentSessionPending"

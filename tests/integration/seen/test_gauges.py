@@ -42,7 +42,8 @@ SELECT kind, record, record_id, 'done', 1, due_at, created_at, updated_at
 FROM jobs WHERE status = 'dead' ORDER BY id LIMIT 1
 """
 _ATTENDED = """
-UPDATE payments SET attended_at = $1 WHERE id = (SELECT record_id FROM jobs WHERE status = 'dead' ORDER BY id DESC LIMIT 1)
+UPDATE payments SET attended_at = $1
+WHERE id = (SELECT record_id FROM jobs WHERE status = 'dead' ORDER BY id DESC LIMIT 1)
 """
 STATEMENTS = {
     name: statement
@@ -52,7 +53,9 @@ STATEMENTS = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def system(module_database_url: str, tmp_path_factory: pytest.TempPathFactory, scale: Scale) -> AsyncIterator[System]:
+async def system(
+    module_database_url: str, tmp_path_factory: pytest.TempPathFactory, scale: Scale
+) -> AsyncIterator[System]:
     """A database with very many payments."""
     system = await System.open(make_settings(module_database_url, Path(tmp_path_factory.mktemp("house"))))
     now = system.clock.now()
