@@ -1,4 +1,4 @@
-"""The alert rules: each fires when it should and only then, reads metrics that exist, and leads to a page that exists."""
+"""The alert rules: each fires when it should and only then, reads what exists, and leads to a page that exists."""
 
 import os
 import re
