@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from app.health import Gauges
+from app.gauges import Gauges
 from app.logs import get_logger
 from app.system import System
 

@@ -12,7 +12,7 @@ from app.identifiers import new_holder
 from app.jobs import ladder, queue
 from app.jobs.kinds import HANDLERS
 from app.jobs.outcomes import Done, Handler, Hopeless, Later, Outcome, Retry
-from app.logs import bound_contextvars
+from app.logs import bound_contextvars, get_logger
 from app.pauses import pause
 from app.records import Job, JobKind
 from app.reporting import report_bug
