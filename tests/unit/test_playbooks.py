@@ -9,6 +9,8 @@ from tests.integration.playbooks.pages import FOLDER, HEADINGS, INDEX, list_play
 
 REHEARSALS = Path(__file__).parents[1] / "integration" / "playbooks"
 SOURCE = "\n".join(file.read_text() for file in sorted(REHEARSALS.glob("test_*.py")))
+ROOT = Path(__file__).parents[2]
+ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 # A page that is read at night.
 LINES_MAX = 90
 
@@ -31,3 +33,16 @@ def test_every_playbook_is_rehearsed_and_every_case_of_it_typed() -> None:
     assert set(re.findall(r'rehearse\(\s*"([a-z-]+)"', SOURCE)) == set(list_playbooks())
     cases = {case for name in list_playbooks() for case in read_playbook(name).cases if case}
     assert cases <= set(re.findall(r'\.type\("([^"]+)"\)', SOURCE))
+
+
+def test_every_alert_names_a_page_and_its_playbook_names_the_alert() -> None:
+    named = dict(re.findall(r"- alert: (\w+)\n(?:(?!- alert:).*\n)*?.*playbook: (\S+)", ALERTS.read_text()))
+    assert named
+    assert [page for page in named.values() if not (ROOT / page).is_file()] == []
+    looked_at = {
+        (look.says.strip("`"), f"docs/playbooks/{name}.md")
+        for name in list_playbooks()
+        for look in read_playbook(name).looks("How it shows")
+        if look.place == "alert"
+    }
+    assert looked_at == {(alert, page) for alert, page in named.items() if page.startswith("docs/playbooks/")}
