@@ -25,13 +25,11 @@ const subscriptions = createSolanaRpcSubscriptions(wanted.websocket);
 const confirmations = await subscriptions
   .signatureNotifications(signature, { commitment: "confirmed" })
   .subscribe({ abortSignal: AbortSignal.timeout(20_000) });
+// Kit drops what arrives before it is first asked for; a fast chain confirms before the sending is answered.
+const confirmed = confirmations[Symbol.asyncIterator]().next();
 const wire = getBase64EncodedWireTransaction(transaction);
 await rpc.sendTransaction(wire, { encoding: "base64", preflightCommitment: "confirmed" }).send();
-let err;
-for await (const { value } of confirmations) {
-  err = value.err;
-  break;
-}
+const { value: { value: { err } } } = await confirmed;
 const found = await findReference(rpc, address(reference), { commitment: "confirmed" });
 const fields = {
   recipient: address(wanted.recipient), amount: Number(wanted.amount), splToken: address(wanted.mint),
