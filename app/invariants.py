@@ -17,6 +17,14 @@ class Invariant:
     query: str
 
 
+def _of_each(name: str, claim: str, query: str) -> list[Invariant]:
+    """The same claim of payments and of refunds: {kind} is `payment` or `refund`, {table} the table of these."""
+    return [
+        Invariant(name, claim.format(kind=kind), query.format(kind=kind, table=lifecycle.record.TABLE))
+        for kind, lifecycle in LIFECYCLES.items()
+    ]
+
+
 # Every single-use account that a group has or had.
 _PINS = """
 SELECT id AS group_id, version, base, seed, address FROM payment_groups
@@ -45,17 +53,11 @@ WHERE from_status IS DISTINCT FROM before
 """  # noqa: S608  # names of ours
 
 INVARIANTS: tuple[Invariant, ...] = (
-    Invariant(
+    *_of_each(
         "I1",
-        "a payment's Shopify id is its own",
-        """SELECT shopify_id AS record, 'several payments for one Shopify id' AS problem
-        FROM payments GROUP BY shopify_id HAVING count(*) > 1""",
-    ),
-    Invariant(
-        "I1",
-        "a refund's Shopify id is its own",
-        """SELECT shopify_id AS record, 'several refunds for one Shopify id' AS problem
-        FROM refunds GROUP BY shopify_id HAVING count(*) > 1""",
+        "a {kind}'s Shopify id is its own",
+        """SELECT shopify_id AS record, 'several {table} for one Shopify id' AS problem
+        FROM {table} GROUP BY shopify_id HAVING count(*) > 1""",
     ),
     Invariant(
         "I2",
@@ -111,35 +113,19 @@ INVARIANTS: tuple[Invariant, ...] = (
         FROM payments p JOIN payment_groups g ON g.id = p.group_id
         WHERE p.status = 'superseded' AND g.winner_id IS NULL""",
     ),
-    Invariant(
+    *_of_each(
         "I3",
-        "a paid payment has a landed transaction that was issued for it",
-        """SELECT p.id AS record, 'paid without a landed transaction that was issued for it' AS problem FROM payments p
+        "a paid {kind} has a landed transaction that was issued for it",
+        """SELECT r.id AS record, 'paid without a landed transaction that was issued for it' AS problem FROM {table} r
         LEFT JOIN issued_transactions i
-            ON i.signature = p.paid_signature AND i.payment_id = p.id AND i.fate = 'landed' AND i.error IS NULL
-        WHERE p.status IN ('paid', 'completed') AND p.exception <> 'vanished' AND i.id IS NULL""",
-    ),
-    Invariant(
-        "I3",
-        "a payment with a landed transaction is paid",
-        """SELECT i.payment_id AS record, 'a landed transaction, but the payment is ' || p.status AS problem
-        FROM issued_transactions i JOIN payments p ON p.id = i.payment_id
-        WHERE i.fate = 'landed' AND i.final AND p.exception = 'none'
-            AND p.status NOT IN ('paid', 'completed', 'stuck')""",
-    ),
-    Invariant(
-        "I3",
-        "a paid refund has a landed transaction that was issued for it",
-        """SELECT r.id AS record, 'paid without a landed transaction that was issued for it' AS problem FROM refunds r
-        LEFT JOIN issued_transactions i
-            ON i.signature = r.paid_signature AND i.refund_id = r.id AND i.fate = 'landed' AND i.error IS NULL
+            ON i.signature = r.paid_signature AND i.{kind}_id = r.id AND i.fate = 'landed' AND i.error IS NULL
         WHERE r.status IN ('paid', 'completed') AND r.exception <> 'vanished' AND i.id IS NULL""",
     ),
-    Invariant(
+    *_of_each(
         "I3",
-        "a refund with a landed transaction is paid",
-        """SELECT i.refund_id AS record, 'a landed transaction, but the refund is ' || r.status AS problem
-        FROM issued_transactions i JOIN refunds r ON r.id = i.refund_id
+        "a {kind} with a landed transaction is paid",
+        """SELECT i.{kind}_id AS record, 'a landed transaction, but the {kind} is ' || r.status AS problem
+        FROM issued_transactions i JOIN {table} r ON r.id = i.{kind}_id
         WHERE i.fate = 'landed' AND i.final AND r.exception = 'none'
             AND r.status NOT IN ('paid', 'completed', 'stuck')""",
     ),
@@ -156,7 +142,7 @@ INVARIANTS: tuple[Invariant, ...] = (
         f"""SELECT i.signature AS record, 'its single-use account is none of its group' AS problem
         FROM issued_transactions i LEFT JOIN ({_PINS}) AS pin ON pin.group_id = i.group_id
             AND (pin.version, pin.base, pin.seed, pin.address) = (i.group_version, i.fee_payer, i.seed, i.single_use)
-        WHERE pin.group_id IS NULL""",  # noqa: S608  # a constant of ours,
+        WHERE pin.group_id IS NULL""",  # noqa: S608  # a constant of ours
     ),
     Invariant(
         "I3",
@@ -168,7 +154,7 @@ INVARIANTS: tuple[Invariant, ...] = (
         "I4",
         "a single-use account belongs to one group, and to one version",
         f"""SELECT address AS record, 'a single-use account of several groups or versions' AS problem
-        FROM ({_PINS}) AS pin GROUP BY address HAVING count(*) > 1""",  # noqa: S608  # a constant of ours,
+        FROM ({_PINS}) AS pin GROUP BY address HAVING count(*) > 1""",  # noqa: S608  # a constant of ours
     ),
     Invariant(
         "I4",
@@ -257,25 +243,15 @@ INVARIANTS: tuple[Invariant, ...] = (
         WHERE done_at IS NULL AND NOT EXISTS (SELECT FROM jobs j WHERE j.record = 'privacy_request'
             AND j.record_id = p.id::text AND j.status IN ('waiting', 'running'))""",
     ),
-    Invariant(
+    *_of_each(
         "I7",
-        "a refund's last event says its status",
+        "a {kind}'s last event says its status",
         """SELECT r.id AS record,
             'its status is ' || r.status || ', its last event says ' || coalesce(e.to_status, 'nothing') AS problem
-        FROM refunds r LEFT JOIN LATERAL (
-            SELECT to_status FROM events WHERE record = 'refund' AND record_id = r.id AND to_status IS NOT NULL
+        FROM {table} r LEFT JOIN LATERAL (
+            SELECT to_status FROM events WHERE record = '{kind}' AND record_id = r.id AND to_status IS NOT NULL
             ORDER BY id DESC LIMIT 1
         ) e ON true WHERE e.to_status IS DISTINCT FROM r.status::text""",
-    ),
-    Invariant(
-        "I7",
-        "a payment's last event says its status",
-        """SELECT p.id AS record,
-            'its status is ' || p.status || ', its last event says ' || coalesce(e.to_status, 'nothing') AS problem
-        FROM payments p LEFT JOIN LATERAL (
-            SELECT to_status FROM events WHERE record = 'payment' AND record_id = p.id AND to_status IS NOT NULL
-            ORDER BY id DESC LIMIT 1
-        ) e ON true WHERE e.to_status IS DISTINCT FROM p.status::text""",
     ),
     Invariant(
         "I7",

@@ -45,7 +45,7 @@ def unknown(
                     "fee_payer": one.fee_payer,
                     "slot": one.slot,
                     "looks_like_payment": one.payment_id,
-                    "found_at": f"{one.created_at:%Y-%m-%d %H:%M:%S}",
+                    "found_at": one.created_at,
                 }
                 for one in await list_unknown(system)
             ]

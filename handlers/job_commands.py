@@ -33,8 +33,8 @@ def jobs(
                         "kind": row["kind"],
                         "status": row["status"],
                         "jobs": row["count"],
-                        "first_due_at": f"{row['first_due_at']:%Y-%m-%d %H:%M:%S}",
-                        "oldest_change_at": f"{row['oldest_at']:%Y-%m-%d %H:%M:%S}",
+                        "first_due_at": row["first_due_at"],
+                        "oldest_change_at": row["oldest_at"],
                     }
                     for row in await count_unfinished(system)
                     if kind in (None, row["kind"])
@@ -49,7 +49,7 @@ def jobs(
                     "record": job.record,
                     "record_id": job.record_id,
                     "tries": job.attempts,
-                    "given_up_at": f"{job.updated_at:%Y-%m-%d %H:%M:%S}",
+                    "given_up_at": job.updated_at,
                     "last_error": job.last_error,
                 }
                 for job in await list_dead(system, kind, after=after, limit=limit)

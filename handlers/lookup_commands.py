@@ -46,7 +46,7 @@ def stuck() -> None:
                     "exception": row["exception"],
                     "reason": row["stuck_reason"],
                     "signature": row["paid_signature"],
-                    "since": f"{row['updated_at']:%Y-%m-%d %H:%M:%S}",
+                    "since": row["updated_at"],
                 }
                 for row in await list_troubled(system)
             ]
@@ -79,7 +79,7 @@ def _list_issued(history: History) -> list[dict[str, Figure]]:
             "final": "yes" if issued.final else "no",
             "error": issued.error,
             "wallet": issued.wallet,
-            "issued_at": f"{issued.created_at:%Y-%m-%d %H:%M:%S}",
+            "issued_at": issued.created_at,
         }
         for issued in history.issued
     ]
@@ -87,6 +87,6 @@ def _list_issued(history: History) -> list[dict[str, Figure]]:
 
 def _list_moments(history: History) -> list[dict[str, Figure]]:
     return [
-        {"at": f"{moment.at:%Y-%m-%d %H:%M:%S}", "what": moment.title, "more": moment.text}
+        {"at": moment.at, "what": moment.title, "more": moment.text}
         for moment in reversed(tell(history.events, history.told))
     ]

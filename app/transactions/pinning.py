@@ -98,6 +98,13 @@ async def pin_first(
     return PaymentGroup.from_row(row)
 
 
+async def lock_group(connection: Connection, group_id: int) -> PaymentGroup:
+    """A group as it is now; nobody else decides about it until the transaction ends."""
+    row = await connection.fetchrow("SELECT * FROM payment_groups WHERE id = $1 FOR UPDATE", group_id)
+    assert row is not None
+    return PaymentGroup.from_row(row)
+
+
 async def pin_anew(system: System, parts: ClusterParts, pinned: Pinned, cause: Cause) -> None:
     """Give a group its next account, unless somebody else just did.
 
@@ -105,9 +112,7 @@ async def pin_anew(system: System, parts: ClusterParts, pinned: Pinned, cause: C
     """
     group, terms = pinned.group, pinned.terms
     async with system.database.transaction() as connection:
-        row = await connection.fetchrow("SELECT * FROM payment_groups WHERE id = $1 FOR UPDATE", group.id)
-        assert row is not None
-        now = PaymentGroup.from_row(row)
+        now = await lock_group(connection, group.id)
         if now.won_signature is not None:
             raise pinned.already_paid
         if now.version != group.version:

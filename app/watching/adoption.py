@@ -38,7 +38,7 @@ from app.refunds.issuing import open_group
 from app.refunds.terms import terms_of as terms_of_refund
 from app.system import System
 from app.transactions.issued import set_fate, store_issued
-from app.transactions.pinning import pin_as_landed
+from app.transactions.pinning import lock_group, pin_as_landed
 from app.transactions.purpose import Purpose, Terms
 from app.transactions.quotas import Ask, Cost
 from app.transactions.transfers import expected_of
@@ -230,18 +230,12 @@ async def _open_group(
 ) -> tuple[Terms, PaymentGroup]:
     if row["refund"] is None:
         payment = Payment.from_row(row["payment"])
-        return terms_of_payment(payment), await _lock_group(connection, payment.group_id)
+        return terms_of_payment(payment), await lock_group(connection, payment.group_id)
     refund = Refund.from_row(row["refund"])
     if refund.group_id is not None:
-        return terms_of_refund(refund), await _lock_group(connection, refund.group_id)
+        return terms_of_refund(refund), await lock_group(connection, refund.group_id)
     # As far as the books know nobody ever asked to pay it.
     return terms_of_refund(refund), await open_group(system, connection, refund, merchant, cluster, claim.fee_payer)
-
-
-async def _lock_group(connection: Connection, group_id: int) -> PaymentGroup:
-    row = await connection.fetchrow("SELECT * FROM payment_groups WHERE id = $1 FOR UPDATE", group_id)
-    assert row is not None
-    return PaymentGroup.from_row(row)
 
 
 async def _check_price(
@@ -267,7 +261,7 @@ async def _check_price(
 
 async def _release_siblings(system: System, connection: Connection, issued: IssuedTransaction) -> None:
     """Whether this order's other sessions were paid is known now."""
-    group = await _lock_group(connection, issued.group_id)
+    group = await lock_group(connection, issued.group_id)
     if group.won_signature != issued.signature:
         return
     for waiting in await connection.fetch(_WAITING, issued.group_id, issued.signature):

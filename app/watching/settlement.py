@@ -9,11 +9,12 @@ from app.money import from_base_units
 from app.page_feed import notify_page
 from app.payments.pending import pend_when_far
 from app.payments.purpose import PaymentPurpose
-from app.records import Fate, IssuedTransaction, Payment, PaymentGroup, Refund
+from app.records import Fate, IssuedTransaction, Payment, Refund
 from app.refunds.purpose import RefundPurpose
 from app.system import System
 from app.transactions.agreement import read_agreed
 from app.transactions.issued import set_fate
+from app.transactions.pinning import lock_group
 from app.transactions.purpose import Purpose, names_of
 from app.transactions.transfers import expected_of
 from chain.errors import Unverified
@@ -125,9 +126,7 @@ async def _is_settled(system: System, issued: IssuedTransaction) -> bool:
 
 async def lock_purpose(connection: Connection, issued: IssuedTransaction) -> Purpose:
     """What the transaction is for: the group first, as whoever issues locks it, then the record."""
-    row = await connection.fetchrow("SELECT * FROM payment_groups WHERE id = $1 FOR UPDATE", issued.group_id)
-    assert row is not None
-    group = PaymentGroup.from_row(row)
+    group = await lock_group(connection, issued.group_id)
     if issued.refund_id is not None:
         row = await connection.fetchrow("SELECT * FROM refunds WHERE id = $1 FOR UPDATE", issued.refund_id)
         assert row is not None

@@ -1,12 +1,11 @@
 """The inbox: stored once however often an event comes, and processed until it is done."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from app import inbox
 from app.arrivals import Arrival
@@ -41,16 +40,6 @@ class Processor:
         """Run the jobs that are due, with Shopify's events processed by this."""
         handler = InboxHandler({InboxSource.shopify: self})
         await Worker(system, {**kinds.HANDLERS, JobKind.inbox_event: handler}).drain()
-
-
-@pytest_asyncio.fixture
-async def system(database_url: str, tmp_path: Path) -> AsyncIterator[System]:
-    opened = await System.open(make_settings(database_url, tmp_path))
-    try:
-        yield opened
-        assert [violation async for violation in check_records(opened)] == []
-    finally:
-        await opened.close()
 
 
 @pytest.fixture

@@ -11,14 +11,13 @@ import pytest_asyncio
 from app import events
 from app.arrivals import Arrival
 from app.arrivals import receive as store
-from app.coherence import check_records
 from app.jobs.worker import Worker
 from app.projection import compare_all
 from app.records import Cluster, InboxSource
 from app.replay import BATCH, Choice, replay_inbox
 from app.system import System
 from tests.conftest import Scale
-from tests.house import SHOP, make_settings
+from tests.house import SHOP
 from tests.scene import Scene, open_scene
 
 EVERYTHING = Choice()
@@ -97,16 +96,6 @@ async def test_what_a_lost_job_missed_is_done_by_a_replay(scene: Scene) -> None:
     await scene.settle()
     await Worker(scene.system).drain()
     assert (await scene.box.status(checkout))["status"] == "completed"
-
-
-@pytest_asyncio.fixture
-async def system(database_url: str, tmp_path: Path) -> AsyncIterator[System]:
-    opened = await System.open(make_settings(database_url, tmp_path))
-    try:
-        yield opened
-        assert [violation async for violation in check_records(opened)] == []
-    finally:
-        await opened.close()
 
 
 async def fill(system: System, events: int) -> None:
