@@ -12,6 +12,7 @@ import msgspec
 
 from app import metrics
 from app.errors import SettleError
+from app.failures import describe_error
 from app.logs import get_logger
 from app.records import Row
 
@@ -113,7 +114,9 @@ def classify_error(error: BaseException) -> Trouble | None:
 def count_trouble(trouble: Trouble, action: str, error: BaseException | None = None) -> None:
     """Count trouble that was met and survived, and leave a line in the log."""
     metrics.operational_errors_total.labels(kind=trouble).inc()
-    get_logger().warning("database_trouble", trouble=trouble, during=action, error=str(error) if error else None)
+    get_logger().warning(
+        "database_trouble", trouble=trouble, during=action, error=describe_error(error) if error else None
+    )
 
 
 async def open_connection(dsn: str, *, timeout_seconds: float = 10, **server_settings: str) -> Any:
@@ -304,7 +307,7 @@ class Listener:
                 try:
                     await connection.execute("SELECT 1", timeout=self._probe_seconds)
                 except Exception as error:
-                    get_logger().warning("listener_probe_failed", channel=self._channel, error=str(error))
+                    get_logger().warning("listener_probe_failed", channel=self._channel, error=describe_error(error))
                     return
 
     async def _connect_again(self) -> tuple[Any, asyncio.Event]:
@@ -314,7 +317,7 @@ class Listener:
                 return await self._connect()
             except Exception as error:
                 # Whatever it is (a password being changed, a database being restored), a deaf listener is worse.
-                get_logger().warning("listener_not_connected", channel=self._channel, error=str(error))
+                get_logger().warning("listener_not_connected", channel=self._channel, error=describe_error(error))
             await asyncio.sleep(wait)
             wait = min(2 * wait, RECONNECT_SECONDS_MAX)
 

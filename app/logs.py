@@ -6,7 +6,6 @@ the standard library's logging stands between an action and its line.
 
 import logging
 import sys
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +15,8 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
+
+from app.failures import hide_words, trace_error
 
 # A field or header whose name contains one of these never shows its value.
 SECRET_WORDS = (
@@ -106,9 +107,9 @@ class Logger:
     def error(self, action: str, **fields: Any) -> None:
         self.log(logging.ERROR, "error", action, fields)
 
-    def exception(self, action: str, **fields: Any) -> None:
-        """An error, with where the exception at hand came from: its frames, not their variables, which hold secrets."""
-        self.log(logging.ERROR, "error", action, fields | {"exception": traceback.format_exc()})
+    def exception(self, action: str, error: BaseException, **fields: Any) -> None:
+        """An error, with where the exception came from: its frames, and only words that are ours."""
+        self.log(logging.ERROR, "error", action, fields | {"exception": trace_error(error)})
 
     def log(self, level: int, name: str, action: str, fields: dict[str, Any]) -> None:
         if level < self.level:
@@ -133,10 +134,12 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         fields: dict[str, Any] = {"logger": record.name}
-        if record.exc_info:
-            fields["exception"] = "".join(traceback.format_exception(*record.exc_info))
         try:
-            _logger.log(record.levelno, record.levelname.lower(), record.getMessage(), fields)
+            action = record.getMessage()
+            if record.exc_info and (error := record.exc_info[1]) is not None:
+                fields["exception"] = trace_error(error)
+                action = hide_words(action, error)
+            _logger.log(record.levelno, record.levelname.lower(), action, fields)
         except Exception:
             # A library's line whose arguments do not fit is the library's trouble, not its caller's.
             self.handleError(record)
