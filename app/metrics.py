@@ -11,6 +11,7 @@ sessions_total = Counter("settle_payment_sessions_total", "Payment sessions by o
 transaction_requests_total = Counter(
     "settle_transaction_requests_total", "Transaction requests by outcome.", ["outcome"]
 )
+rate_limited_total = Counter("settle_rate_limited_total", "Requests at the public door that came too often.", ["limit"])
 screenings_total = Counter("settle_screenings_total", "Wallet screenings by outcome.", ["outcome"])
 prices_total = Counter("settle_prices_total", "Price look-ups by outcome.", ["outcome"])
 price_answers_total = Counter(

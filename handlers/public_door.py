@@ -23,6 +23,7 @@ from handlers.operations import OPERATIONS
 from handlers.pages import STATIC_FILES
 from handlers.portal import PORTAL
 from handlers.portal.pages import answer_signed_out
+from handlers.rate_limits import RateLimits
 from handlers.transaction_request import TRANSACTIONS
 from handlers.webhooks import WEBHOOKS
 
@@ -94,6 +95,7 @@ def make_public_door(
         ],
         headers=security_headers(system.settings),
         error_handlers={SignedOut: answer_signed_out},
+        gate=RateLimits(system.settings),
     )
     door.state.feed = feed
     door.state.stop = stop

@@ -24,6 +24,8 @@ ErrorHandler = Callable[[Request, Any], Awaitable[Response]]
 
 UNKNOWN_HEADING = sentence("Nothing to pay here")
 TROUBLE_HEADING = sentence("Please try again")
+# Of errors that do not know it better.
+RETRY_AFTER_SECONDS = 2
 INTERNAL_MESSAGE = "Something went wrong on our side. Nothing is lost; please try again."
 
 
@@ -114,7 +116,8 @@ async def answer_error(request: Request, error: Exception) -> Response:
             else:
                 report_bug("request_failed", error)
     request.state.reason = reason
-    headers = {"Retry-After": "2"} if status in (429, 503) else {}
+    wait = getattr(error, "retry_after_seconds", RETRY_AFTER_SECONDS)
+    headers = {"Retry-After": str(wait)} if status in (429, 503) else {}
     if _wants_page(request):
         return _show_problem(request, error, status, headers)
     reader = getattr(request.state, "reader", None)

@@ -66,6 +66,9 @@ def make_settings(database_url: str, folder: Path, **changes: Any) -> Settings:
         "price_url": "http://127.0.0.1:1",
         "price_second_url": "http://127.0.0.1:1",
         "seed_merchant": json.dumps(merchant),
+        # Everybody in a test comes from one address.
+        **dict.fromkeys(("rate_address_per_minute", "rate_address_burst"), 10**6),
+        **dict.fromkeys(("rate_payment_per_minute", "rate_payment_burst"), 10**6),
         **changes,
     }
     return load({f"SETTLE_{name.upper()}": str(value) for name, value in given.items()})

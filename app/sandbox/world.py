@@ -35,7 +35,10 @@ SHOP_NAME = "Settle Sandbox Store"
 # The version that the extension of the payments app names: Shopify's latest stable one.
 API_VERSION = "2026-10"
 FEE_PAYER_LAMPORTS = 10 * 10**9
-_LIMITS = tuple(f"SETTLE_ISSUED_{name}_MAX" for name in ("PAYMENT", "WALLET", "NETWORK", "SHOP"))
+_LIMITS = (
+    *(f"SETTLE_ISSUED_{name}_MAX" for name in ("PAYMENT", "WALLET", "NETWORK", "SHOP")),
+    *(f"SETTLE_RATE_{of}_{name}" for of in ("ADDRESS", "PAYMENT") for name in ("PER_MINUTE", "BURST")),
+)
 
 
 @dataclass(frozen=True)

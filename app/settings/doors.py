@@ -50,6 +50,20 @@ class Doors:
         Literal["x-forwarded-for", "forwarded"],
         about("The header in which our proxies tell the client's address; the other one is not read."),
     ] = "x-forwarded-for"
+    rate_address_per_minute: Annotated[
+        int, about("Requests for pages and transactions that one network address may make, in the long run.", ge=1)
+    ] = 1_200
+    rate_address_burst: Annotated[
+        int, about("The same at once: many customers may share one address (a mobile network's, an office's).", ge=1)
+    ] = 600
+    rate_payment_per_minute: Annotated[
+        int, about("Requests for one payment or refund, by everybody together, in the long run.", ge=1)
+    ] = 240
+    rate_payment_burst: Annotated[int, about("The same at once.", ge=1)] = 120
+    rate_kept_max: Annotated[
+        int,
+        about("Addresses, and payments, that one process counts; beyond it the one unused longest is forgotten.", ge=1),
+    ] = 100_000
     webhook_limit_bytes: Annotated[
         int, about("Largest webhook, of Shopify's or of Helius'.", ge=1024, le=10_000_000)
     ] = 1_000_000

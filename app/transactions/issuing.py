@@ -14,13 +14,14 @@ from app.clusters import ClusterParts
 from app.database import Connection
 from app.errors import SettleError
 from app.logs import bind_contextvars, get_logger
+from app.networks import digest_network
 from app.records import IssuedTransaction, Merchant, PaymentGroup, Row
 from app.system import System
 from app.transactions import pinning, refusals
 from app.transactions.issued import store_issued
 from app.transactions.pinning import Pinned
 from app.transactions.purpose import Terms
-from app.transactions.quotas import Ask, Cost, check_quotas, digest_network
+from app.transactions.quotas import Ask, Cost, check_quotas
 from app.transactions.transfers import plan_of, transfer_of
 from chain.addresses import check_wallet, parse_wallet
 from chain.errors import FeePayerUnavailable, MerchantWallet, NodeError, Refused

@@ -4,8 +4,6 @@ Limits count what is live or failed: what lands brings money, and what is dead c
 back. Budgets count fees of the day (UTC) of all but the dead, as `fee_tallies` has them.
 """
 
-import hashlib
-import socket
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -27,9 +25,6 @@ WINDOW = timedelta(hours=24)
 _TURNS = 7_433
 _TURN = "SELECT pg_advisory_xact_lock($1, $2)"
 _CLUSTER_NUMBERS = {Cluster.live: 1, Cluster.test: 2}
-
-# Before an IPv4 address that is written as one of IPv6.
-_MAPPED = bytes(10) + b"\xff\xff"
 
 _COUNTED = "fate IN ('live', 'failed') AND created_at > $2"
 _USED = f"""
@@ -75,28 +70,6 @@ class Ask(msgspec.Struct, frozen=True):
     cost: Cost
     balance: int
     opens_account: bool = False
-
-
-def digest_network(secret: bytes, address: str | None) -> str | None:
-    """A keyed digest of a network address: enough to count by, and nobody's address.
-
-    Whoever has an IPv6 address has its whole /64, so that is what counts. None for what is no address.
-    """
-    if address is None:
-        return None
-    try:
-        network = _network_of(address.partition("%")[0])
-    except (OSError, ValueError):
-        return None
-    return hashlib.blake2b(network, key=secret, digest_size=16, person=b"network").hexdigest()
-
-
-def _network_of(address: str) -> bytes:
-    """4 bytes of IPv4, or 8 of IPv6. Raises OSError or ValueError."""
-    if ":" not in address:
-        return socket.inet_pton(socket.AF_INET, address)
-    packed = socket.inet_pton(socket.AF_INET6, address)
-    return packed.removeprefix(_MAPPED) if packed.startswith(_MAPPED) else packed[:8]
 
 
 async def check_quotas(system: System, connection: Connection, ask: Ask, now: datetime) -> None:

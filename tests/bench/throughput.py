@@ -79,7 +79,8 @@ async def _arrive(sandbox: Sandbox, rate: int, seconds: int) -> dict[str, float]
         sent[payment.checkout] = time.time()
         await send(client, payment)
 
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    # Given up before the server does: a request on a connection that it is closing is lost.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2)
     async with httpx.AsyncClient(
         base_url=sandbox.url, timeout=PATIENCE_SECONDS, trust_env=False, limits=limits
     ) as client:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from app.transactions.quotas import digest_network
+from app.networks import digest_network
 from handlers.network_address import read_network_address
 from tests.house import make_settings
 
