@@ -267,17 +267,20 @@ class Listener:
         self._on_reconnect = on_reconnect
         self._probe_seconds = probe_seconds
         self._task: asyncio.Task[None] | None = None
+        self._connection: Any = None
 
     async def start(self) -> None:
         """Begin to hear. Raises DatabaseUnavailable when even the first connection fails."""
-        connection, lost = await self._connect()
-        self._task = asyncio.create_task(self._stay(connection, lost))
+        lost = await self._connect()
+        self._task = asyncio.create_task(self._stay(lost))
 
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+            # Here, not only where the task ends: one that is stopped at once has never begun.
+            self._connection.terminate()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -286,31 +289,29 @@ class Listener:
     async def __aexit__(self, *_exception: object) -> None:
         await self.stop()
 
-    async def _stay(self, connection: Any, lost: asyncio.Event) -> None:
+    async def _stay(self, lost: asyncio.Event) -> None:
         while True:
-            try:
-                await self._hold(connection, lost)
-            finally:
-                connection.terminate()
+            await self._hold(lost)
+            self._connection.terminate()
             count_trouble(Trouble.connection_lost, f"listen_{self._channel}")
-            connection, lost = await self._connect_again()
+            lost = await self._connect_again()
             if self._on_reconnect is not None:
                 # As a callback of the loop's: should it fail, the loop reports it and the listener goes on.
                 asyncio.get_running_loop().call_soon(self._on_reconnect)
 
-    async def _hold(self, connection: Any, lost: asyncio.Event) -> None:
+    async def _hold(self, lost: asyncio.Event) -> None:
         """Return when the connection is lost; a probe finds out when the other end vanished without a word."""
         while not lost.is_set():
             try:
                 await asyncio.wait_for(lost.wait(), self._probe_seconds)
             except TimeoutError:
                 try:
-                    await connection.execute("SELECT 1", timeout=self._probe_seconds)
+                    await self._connection.execute("SELECT 1", timeout=self._probe_seconds)
                 except Exception as error:
                     get_logger().warning("listener_probe_failed", channel=self._channel, error=describe_error(error))
                     return
 
-    async def _connect_again(self) -> tuple[Any, asyncio.Event]:
+    async def _connect_again(self) -> asyncio.Event:
         wait = RECONNECT_SECONDS
         while True:
             try:
@@ -321,7 +322,8 @@ class Listener:
             await asyncio.sleep(wait)
             wait = min(2 * wait, RECONNECT_SECONDS_MAX)
 
-    async def _connect(self) -> tuple[Any, asyncio.Event]:
+    async def _connect(self) -> asyncio.Event:
+        """What is set when the connection is lost."""
         lost = asyncio.Event()
         name = f"settle listen {self._channel}"
         connection = await open_connection(self._dsn, timeout_seconds=self._probe_seconds, application_name=name)
@@ -331,7 +333,8 @@ class Listener:
         except BaseException:
             connection.terminate()
             raise
-        return connection, lost
+        self._connection = connection
+        return lost
 
 
 class _PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
