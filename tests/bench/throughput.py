@@ -116,6 +116,7 @@ def _processor_seconds(sandbox_pid: int) -> Counter[str]:
 
 
 def _role(command: list[str]) -> str:
-    if "postgres" in command[0]:
+    # Empty: it has just ended.
+    if command and "postgres" in command[0]:
         return "database"
     return next((name for name in ("serve", "worker") if name in command), "store and chain")
