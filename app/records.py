@@ -301,6 +301,8 @@ class InboxSource(StrEnum):
     helius = "helius"
     # Shopify's webhooks.
     shopify = "shopify"
+    # Persona: an inquiry has moved on.
+    persona = "persona"
 
 
 _INBOX_SOURCE = {member.value: member for member in InboxSource}
@@ -1607,7 +1609,8 @@ class InboxEvent(Record, frozen=True):
     # Whom it is about: a shop (its permanent domain) or a cluster.
     shop: str | None
     cluster: Cluster | None
-    # As it came, byte for byte. Empty once it was removed, for privacy or for its age.
+    # As it came, byte for byte; of Persona's events only the inquiry's id. Empty once it was removed, for privacy or
+    # for its age.
     payload: bytes | None
     received_at: datetime
     # When it was processed; processing it again changes nothing.

@@ -21,6 +21,7 @@ from handlers.helius_webhook import HELIUS
 from handlers.install import INSTALL
 from handlers.operations import OPERATIONS
 from handlers.pages import STATIC_FILES
+from handlers.persona_webhook import PERSONA
 from handlers.portal import PORTAL
 from handlers.portal.pages import answer_signed_out
 from handlers.rate_limits import RateLimits
@@ -91,6 +92,7 @@ def make_public_door(
             *TRANSACTIONS,
             *WEBHOOKS,
             HELIUS,
+            PERSONA,
             Mount("", routes=pages, middleware=[Middleware(Compression)]),
         ],
         headers=security_headers(system.settings),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from app.inbox import InboxHandler
 from app.jobs.outcomes import Handler
 from app.onboarding.configuration import READY, UNREADY
+from app.onboarding.progress import process_inquiry
 from app.privacy.requests import PRIVACY
 from app.records import InboxSource, JobKind
 from app.shopify.decline_mutations import DECLINE_CAPTURE, DECLINE_VOID
@@ -25,5 +26,11 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.app_unready: UNREADY,
     JobKind.privacy_request: PRIVACY,
     # A new source of events is one line in this mapping.
-    JobKind.inbox_event: InboxHandler({InboxSource.shopify: process_webhook, InboxSource.helius: helius.process}),
+    JobKind.inbox_event: InboxHandler(
+        {
+            InboxSource.shopify: process_webhook,
+            InboxSource.helius: helius.process,
+            InboxSource.persona: process_inquiry,
+        }
+    ),
 }

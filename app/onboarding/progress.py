@@ -7,12 +7,23 @@ from enum import StrEnum
 from app import events
 from app.database import Connection
 from app.errors import SettleError
+from app.identity.provider import Check, IdentityUnavailable
+from app.jobs.outcomes import Done, Outcome, Retry
 from app.logs import get_logger
 from app.merchants import move_merchant
 from app.onboarding.configuration import configure, newest_configuration
 from app.onboarding.record import read, touch
 from app.portal.payout import look_at_payout
-from app.records import AppConfiguration, Cluster, IdentityStatus, Merchant, MerchantStatus, Onboarding, RecordKind
+from app.records import (
+    AppConfiguration,
+    Cluster,
+    IdentityStatus,
+    InboxEvent,
+    Merchant,
+    MerchantStatus,
+    Onboarding,
+    RecordKind,
+)
 from app.system import System
 
 _WALLET = """
@@ -27,6 +38,7 @@ _IDENTITY = """
 UPDATE onboardings SET identity = $2, identity_provider = $3, identity_reference = $4, identity_at = $5
 WHERE merchant_id = $1
 """
+_CHECKED = "SELECT merchant_id FROM onboardings WHERE identity_reference = $1 AND identity_provider = $2"
 _PAUSE = "UPDATE onboardings SET paused_at = $2 WHERE merchant_id = $1"
 
 
@@ -112,18 +124,44 @@ async def check_identity(system: System, merchant: Merchant, return_url: str) ->
         check = await provider.look(reference)
     else:
         check = await provider.begin(merchant.shop, return_url)
-    now = system.clock.now()
     async with system.database.transaction() as connection:
-        known = await touch(connection, merchant.id, at=now)
-        await connection.execute(_IDENTITY, merchant.id, check.status, provider.name, check.reference, now)
-        if known.identity is not check.status:
-            await events.write_event(
-                connection, RecordKind.merchant, str(merchant.id), events.IDENTITY, at=now, by=provider.name,
-                before=known.identity, after=check.status,
-            )  # fmt: skip
-        if check.status is IdentityStatus.declined:
-            await _close(system, connection, merchant.id, because="identity_declined", at=now)
+        await _take_over(system, connection, merchant.id, check)
     return check.url
+
+
+async def process_inquiry(system: System, event: InboxEvent) -> Outcome:
+    """What an event of Persona's means: ask how that inquiry stands, if it is a merchant's of ours."""
+    reference = (event.payload or b"").decode()
+    provider = system.identity
+    async with system.database.acquire() as connection:
+        merchant_id = await connection.fetchval(_CHECKED, reference, provider.name)
+    if merchant_id is None:
+        return Done()
+    try:
+        check = await provider.look(reference)
+    except IdentityUnavailable as error:
+        return Retry(error.reason)
+
+    async def take_over(connection: Connection) -> None:
+        # A check that was begun meanwhile counts, and this one no more.
+        if await connection.fetchval(_CHECKED, reference, provider.name) is not None:
+            await _take_over(system, connection, merchant_id, check)
+
+    return Done(take_over)
+
+
+async def _take_over(system: System, connection: Connection, merchant_id: int, check: Check) -> None:
+    """The check stands like this now."""
+    now, by = system.clock.now(), system.identity.name
+    known = await touch(connection, merchant_id, at=now)
+    await connection.execute(_IDENTITY, merchant_id, check.status, by, check.reference, now)
+    if known.identity is not check.status:
+        await events.write_event(
+            connection, RecordKind.merchant, str(merchant_id), events.IDENTITY, at=now, by=by,
+            before=known.identity, after=check.status,
+        )  # fmt: skip
+    if check.status is IdentityStatus.declined:
+        await _close(system, connection, merchant_id, because="identity_declined", at=now)
 
 
 async def finish(system: System, merchant: Merchant) -> None:

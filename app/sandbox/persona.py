@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from app.sandbox.calls import read_object
 from app.sandbox.clock import VirtualClock
 from app.sandbox.faults import Faults
+from app.sandbox.persona_webhook import PersonaWebhook
 from app.sandbox.state import open_state
 
 TARGET = "persona"
@@ -31,10 +32,13 @@ CREATE TABLE IF NOT EXISTS links (token TEXT PRIMARY KEY, inquiry TEXT NOT NULL)
 class Persona:
     """The API and the hosted page; inquiries are in `data`/persona.sqlite3."""
 
-    def __init__(self, data: Path, clock: VirtualClock, faults: Faults, public_url: str) -> None:
+    def __init__(
+        self, data: Path, clock: VirtualClock, faults: Faults, public_url: str, webhook: PersonaWebhook
+    ) -> None:
         faults.register(TARGET)
         self._clock = clock
         self._public_url = public_url
+        self._webhook = webhook
         self._state = open_state(data / "persona.sqlite3", _TABLES)
         self.api_routes: list[BaseRoute] = [
             Route("/persona/api/v1/inquiries", self.create, methods=["POST"]),
@@ -109,7 +113,7 @@ class Persona:
         """The merchant is done: the inquiry is approved, and the browser goes back to the app."""
         row = self._linked(request)
         self._state.execute("DELETE FROM links WHERE token = ?", (request.path_params["token"],))
-        self._state.execute("UPDATE inquiries SET status = 'approved' WHERE id = ?", (row["id"],))
+        self._move(row["id"], "approved")
         return RedirectResponse(row["return_url"], 303)
 
     async def list(self, _request: Request) -> Response:
@@ -122,11 +126,17 @@ class Persona:
         status = (await read_object(request, {"status": (str,)}))["status"]
         if status not in STATUSES:
             raise HTTPException(422, f"status is one of {', '.join(STATUSES)}")
-        self._state.execute("UPDATE inquiries SET status = ? WHERE id = ?", (status, request.path_params["id"]))
         try:
-            return JSONResponse(self._describe(request.path_params["id"]))
+            return JSONResponse(self._move(request.path_params["id"], status))
         except LookupError:
             raise HTTPException(404, "there is no such inquiry") from None
+
+    def _move(self, inquiry: str, status: str) -> dict[str, Any]:
+        """Raises LookupError."""
+        self._state.execute("UPDATE inquiries SET status = ? WHERE id = ?", (status, inquiry))
+        moved = self._describe(inquiry)
+        self._webhook.notice(moved)
+        return moved
 
     def _describe(self, inquiry: str) -> dict[str, Any]:
         row = self._state.execute("SELECT id, reference, status FROM inquiries WHERE id = ?", (inquiry,)).fetchone()

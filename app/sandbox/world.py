@@ -22,6 +22,7 @@ from app.sandbox.faults import Faults
 from app.sandbox.helius import Helius
 from app.sandbox.keys import keep_keypair, keep_secrets
 from app.sandbox.persona import API_KEY, TEMPLATE, Persona
+from app.sandbox.persona_webhook import SECRET, PersonaWebhook
 from app.sandbox.prices import Prices
 from app.sandbox.store import SCOPES, App, Store
 from app.sandbox.tls import make_tls
@@ -84,7 +85,8 @@ class World:
         self._second_node = self._devnets["live"].add_node("/sandbox/rpc-b", "rpc-b")
         self._trm = Trm(state, self.clock, self.faults, api_key=self._secrets.trm_api_key)
         self._prices = Prices(state, self.clock, self.faults)
-        self._persona = Persona(state, self.clock, self.faults, self.url)
+        self._persona_webhook = PersonaWebhook(self.clock, self.faults, f"{self.app_url}/webhooks/persona")
+        self._persona = Persona(state, self.clock, self.faults, self.url, self._persona_webhook)
         self._wallets = Wallets(self._devnets, state, merchant=merchant)
         self._store = Store(
             state,
@@ -111,6 +113,7 @@ class World:
             self._trm,
             self._prices,
             self._persona,
+            self._persona_webhook,
             self._store,
             self._helius,
         ]
@@ -188,6 +191,7 @@ class World:
             "SETTLE_PERSONA_URL": f"{self.url}/persona",
             "SETTLE_PERSONA_API_KEY": API_KEY,
             "SETTLE_PERSONA_TEMPLATE": TEMPLATE,
+            "SETTLE_PERSONA_WEBHOOK_SECRETS": SECRET,
             "SETTLE_EXPLORER_URL": f"{self.url}/sandbox/explorer/{{kind}}/{{id}}",
             "SETTLE_TEST_EXPLORER_URL": f"{self.url}/sandbox/explorer-test/{{kind}}/{{id}}",
             "SETTLE_CLOCK_FILE": str(self.clock.path),

@@ -40,6 +40,10 @@ class Merchants:
     persona_completed_is_enough: Annotated[
         bool, about("Where the template takes no decision: an inquiry that is `completed` is taken for approved.")
     ] = False
+    persona_webhook_secrets: Annotated[
+        tuple[str, ...],
+        about("Secrets of Persona's webhook, comma separated, all of them taken; none: no webhooks.", secret=True),
+    ] = ()
     identity_timeout_seconds: Annotated[int, about("Longest one call to Persona may take.", ge=1, le=60)] = 10
     privacy_export_days: Annotated[
         int, about("How long what is known of a customer is kept for the merchant to download.", ge=1, le=365)

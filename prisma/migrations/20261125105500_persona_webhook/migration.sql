@@ -1,0 +1,2 @@
+-- AlterEnum
+ALTER TYPE "inbox_source" ADD VALUE 'persona';
