@@ -19,7 +19,7 @@ from app.lifecycle import Lifecycle
 from app.payments.lifecycle import PAYMENTS
 from app.records import RECORDS, PaymentException, PaymentStatus, RefundException, RefundStatus
 from app.refunds.lifecycle import REFUNDS
-from app.sandbox import helius, prices, trm
+from app.sandbox import helius, persona_webhook, prices, trm
 from app.sandbox.devnet.devnet import CLUSTER_FAULTS
 from app.sandbox.devnet.node import NODE_FAULTS
 from app.sandbox.faults import TRANSPORT
@@ -171,6 +171,7 @@ def draw_faults() -> str:
         "every target": TRANSPORT,
         "`oauth`": oauth.KINDS,
         "`helius`": helius.KINDS,
+        "`persona_webhook`": persona_webhook.KINDS,
         "`prices`, `coingecko`, `coinbase`": prices.KINDS,
         "`rpc`, `rpc-b`, `rpc-test`": NODE_FAULTS,
         "`rpc`, `rpc-test`": CLUSTER_FAULTS,

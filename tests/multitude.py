@@ -159,4 +159,4 @@ async def make_payable(connection: Connection) -> list[str]:
 
 async def settle_down(connection: Connection) -> None:
     """Bring the database's statistics and visibility up to date, as autovacuum does in time."""
-    await connection.execute("VACUUM (ANALYZE) payments, payment_groups, issued_transactions")
+    await connection.execute("VACUUM (ANALYZE) payments, payment_groups, issued_transactions, refunds")
