@@ -32,6 +32,7 @@ TERMS_ACCEPTED = "terms_accepted"  # terms and privacy notice, in these versions
 IDENTITY = "identity"  # the identity check went on
 CONFIGURED = "configured"  # Shopify knows whether the merchant may take payments
 RETRIED = "retried"  # a person had its dead job begun anew
+RECONCILED = "reconciled"  # something that it was owed was missing, or the outside world says otherwise
 REPLAYED = "replayed"  # a person had it processed once more
 SIGNED_IN = "signed_in"  # a browser of the merchant's was signed in at the portal
 

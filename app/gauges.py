@@ -76,6 +76,7 @@ SELECT
     ) AS refunds) AS refund
 """  # noqa: S608
 _OLDEST = "SELECT min(paid_at) FROM payments WHERE status = 'paid'"
+_DISCREPANCIES = f"SELECT count(*) FROM (SELECT FROM discrepancies WHERE closed_at IS NULL LIMIT {COUNTED_MAX}) AS open"  # noqa: S608
 _TOKENS_LOST = "SELECT count(*) FROM merchants WHERE token_lost_at IS NOT NULL AND uninstalled_at IS NULL"
 _PAUSED = "SELECT cluster FROM issuing_pauses WHERE lifted_at IS NULL"
 _PRIVACY = """
@@ -133,6 +134,7 @@ async def _read_records(system: System, connection: Connection) -> None:
     oldest = await connection.fetchval(_OLDEST)
     metrics.oldest_open_seconds.set((system.clock.now() - oldest).total_seconds() if oldest else 0)
     metrics.tokens_lost.set(await connection.fetchval(_TOKENS_LOST))
+    metrics.discrepancies_open.set(await connection.fetchval(_DISCREPANCIES))
     paused = {row["cluster"] for row in await connection.fetch(_PAUSED)}
     for cluster in system.clusters:
         metrics.issuing_paused.labels(cluster=cluster).set(cluster in paused)

@@ -12,6 +12,14 @@ transaction_requests_total = Counter(
     "settle_transaction_requests_total", "Transaction requests by outcome.", ["outcome"]
 )
 rate_limited_total = Counter("settle_rate_limited_total", "Requests at the public door that came too often.", ["limit"])
+reconciled_total = Counter(
+    "settle_reconciled_total",
+    "What reconciliation found, by what it was: jobs and watchers given back, contradictions.",
+    ["found"],
+)
+discrepancies_open = Gauge(
+    "settle_discrepancies_open", "Contradictions between books, chain and Shopify that are open."
+)
 screenings_total = Counter("settle_screenings_total", "Wallet screenings by outcome.", ["outcome"])
 prices_total = Counter("settle_prices_total", "Price look-ups by outcome.", ["outcome"])
 price_answers_total = Counter(

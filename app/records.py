@@ -324,6 +324,22 @@ class IdentityStatus(StrEnum):
 _IDENTITY_STATUS = {member.value: member for member in IdentityStatus}
 
 
+class DiscrepancyKind(StrEnum):
+    """Where our books and the outside world differ, and no program may decide which is right."""
+
+    # Our books say that a transaction landed; the chain does not show it.
+    landing_gone = "landing_gone"
+    # Our books say that it did what it says; the chain says that it failed.
+    landing_failed = "landing_failed"
+    # Our books say that it never landed, or failed; the chain says that it did what it says.
+    death_denied = "death_denied"
+    # Shopify said that a session is closed in another way than our books have it.
+    shopify_contradicts = "shopify_contradicts"
+
+
+_DISCREPANCY_KIND = {member.value: member for member in DiscrepancyKind}
+
+
 class Merchant(Record, frozen=True):
     TABLE: ClassVar[str] = "merchants"
     COLUMN_TYPES: ClassVar[dict[str, str]] = {
@@ -1717,6 +1733,76 @@ class UnknownSignature(Record, frozen=True):
         )
 
 
+class Discrepancy(Record, frozen=True):
+    """A difference between our books and the outside world that a person must look at (app/reconciliation)."""
+
+    TABLE: ClassVar[str] = "discrepancies"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "id": "bigint NOT NULL",
+        "kind": "discrepancy_kind NOT NULL",
+        "record": "record_kind NOT NULL",
+        "record_id": "text NOT NULL",
+        "merchant_id": "bigint NOT NULL",
+        "signature": "text",
+        "found_at": "timestamp(6) with time zone NOT NULL",
+        "closed_at": "timestamp(6) with time zone",
+        "note": "text",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    id: int
+    kind: DiscrepancyKind
+    record: RecordKind
+    record_id: str
+    merchant_id: int
+    # The transaction that it is about, where it is about one.
+    signature: str | None
+    found_at: datetime
+    # When it was gone at a later look, or a person closed it.
+    closed_at: datetime | None
+    # What the person found out. Empty: it was gone by itself.
+    note: str | None
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            _DISCREPANCY_KIND[row["kind"]],
+            _RECORD_KIND[row["record"]],
+            row["record_id"],
+            row["merchant_id"],
+            row["signature"],
+            row["found_at"],
+            row["closed_at"],
+            row["note"],
+        )
+
+
+class Reconciliation(Record, frozen=True):
+    """How far back a cluster's finished transactions were compared with the chain (app/reconciliation)."""
+
+    TABLE: ClassVar[str] = "reconciliations"
+    COLUMN_TYPES: ClassVar[dict[str, str]] = {
+        "cluster": "cluster NOT NULL",
+        "before_id": "bigint",
+        "looked_at": "timestamp(6) with time zone NOT NULL",
+    }
+    COLUMNS: ClassVar[tuple[str, ...]] = tuple(COLUMN_TYPES)
+
+    cluster: Cluster
+    # The next page has ids below this; empty: it begins at the newest again.
+    before_id: int | None
+    looked_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            _CLUSTER[row["cluster"]],
+            row["before_id"],
+            row["looked_at"],
+        )
+
+
 class IssuingPause(Record, frozen=True):
     """Nothing is issued on a cluster while one of these is open (app/restores.py)."""
 
@@ -1803,6 +1889,7 @@ ENUMS: dict[str, type[StrEnum]] = {
     "privacy_kind": PrivacyKind,
     "inbox_source": InboxSource,
     "identity_status": IdentityStatus,
+    "discrepancy_kind": DiscrepancyKind,
 }
 RECORDS: tuple[type[Record], ...] = (
     Merchant,
@@ -1829,6 +1916,8 @@ RECORDS: tuple[type[Record], ...] = (
     InboxEvent,
     Sweep,
     UnknownSignature,
+    Discrepancy,
+    Reconciliation,
     IssuingPause,
     DatabaseOrigin,
 )

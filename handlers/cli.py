@@ -28,6 +28,7 @@ from handlers.job_commands import jobs, replay, retry_jobs
 from handlers.key_commands import keys
 from handlers.lookup_commands import find, stuck
 from handlers.privacy_commands import privacy
+from handlers.reconcile_commands import reconcile
 from handlers.running import run, run_command, run_until_stopped, run_with_system
 from handlers.serving import serve as serve_doors
 from handlers.working import work
@@ -47,6 +48,7 @@ cli.command()(unknown)
 cli.command()(adopt)
 cli.command()(find)
 cli.command()(stuck)
+cli.command()(reconcile)
 cli.add_typer(privacy, name="privacy")
 cli.command()(jobs)
 cli.command("retry")(retry_jobs)

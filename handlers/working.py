@@ -8,6 +8,7 @@ from app.health import watch_balances
 from app.jobs.worker import Worker
 from app.logs import get_logger
 from app.payments.expiry import Expiry
+from app.reconciliation.reconciler import keep_reconciling
 from app.restores import notice_restore
 from app.system import System
 from app.transactions.reclaim import Reclaimer
@@ -26,6 +27,7 @@ async def work(system: System, stop: asyncio.Event) -> None:
         start_http_server(system.settings.worker_metrics_port, system.settings.host)
     notify(READY)
     parts = [Worker(system).run(stop), watch_balances(system, stop), Upkeep(system).run(stop)]
+    parts += [keep_reconciling(system, stop)]
     parts += [Watcher(system, cluster).run(stop) for cluster in system.clusters.values()]
     parts += [Notices(system, cluster).run(stop) for cluster in system.clusters.values()]
     parts += [Sweeper(system, cluster).run(stop) for cluster in system.clusters.values()]

@@ -8,7 +8,8 @@ from enum import StrEnum
 from app.database import Connection
 from app.portal.listing import PaymentLine, line_of
 from app.portal.refunds import RefundLine, count_refunds, list_troubled
-from app.records import Merchant, Payment
+from app.reconciliation.discrepancies import list_discrepancies
+from app.records import Discrepancy, Merchant, Payment
 from app.system import System
 
 # Of the payments in trouble the newest are listed; the count is of all.
@@ -42,6 +43,8 @@ class Attention:
     refunds: Sequence[RefundLine]
     forgotten: Sequence[PaymentLine]
     unconfirmed: Sequence[PaymentLine]
+    # Where books, chain and Shopify contradict each other.
+    contradictions: Sequence[Discrepancy]
     # Currencies for which customers wait in vain for a price, and how many do.
     unpriced: Sequence[tuple[str, int]]
     count: int
@@ -79,7 +82,10 @@ _LIST = """
 SELECT p AS payment, (SELECT group_key FROM payment_groups g WHERE g.id = p.group_id) AS group_key
 {found} ORDER BY p.updated_at DESC, p.id DESC LIMIT $2
 """
-_COUNT = f"SELECT (SELECT count(*) {_TROUBLED}) + (SELECT count(*) {_FORGOTTEN})"
+_CONTRADICTED = "FROM discrepancies WHERE merchant_id = $1 AND closed_at IS NULL"
+_COUNT = f"""
+SELECT (SELECT count(*) {_TROUBLED}) + (SELECT count(*) {_FORGOTTEN}) + (SELECT count(*) {_CONTRADICTED})
+"""
 
 
 async def read_attention(system: System, merchant: Merchant) -> Attention:
@@ -97,6 +103,7 @@ async def read_attention(system: System, merchant: Merchant) -> Attention:
             payments=await _list(connection, _TROUBLED, merchant.id),
             forgotten=await _list(connection, _FORGOTTEN, merchant.id),
             unconfirmed=await _list(connection, _UNCONFIRMED, merchant.id, overdue),
+            contradictions=await list_discrepancies(connection, merchant.id),
             count=await _count(connection, merchant) + troubled,
         )
 

@@ -218,6 +218,18 @@ def _say_proved(event: Event, detail: Mapping[str, Any]) -> Moment:
     return Moment(event.at, "A payout wallet was proved", wallet=detail.get("wallet"))
 
 
+def _say_reconciled(event: Event, detail: Mapping[str, Any]) -> Moment:
+    title, tone = FOUND.get(str(detail.get("found")), _FOUND_OTHER)
+    return Moment(event.at, title, tone, signature=detail.get("signature"))
+
+
+FOUND = {
+    "job_lost": ("Nothing was left to move it on, which must not happen; Settle began it anew", Tone.warn),
+    "watch_lost": ("A transaction was not looked for any more, which must not happen; Settle looks again", Tone.warn),
+}
+_FOUND_OTHER = ("Our books contradict the chain or Shopify: whoever runs Settle was alarmed", Tone.bad)
+
+
 def _simply(title: str, tone: Tone = Tone.quiet) -> Callable[[Event, Mapping[str, Any]], Moment]:
     return lambda event, detail: Moment(event.at, title, tone, signature=detail.get("signature"))
 
@@ -245,5 +257,6 @@ _SAYINGS: dict[str, Callable[[Event, Mapping[str, Any]], Moment]] = {
     events.PINNED: _simply("The order got another account on the chain; nothing changes for the customer"),
     events.CONFLICT: _simply("Shopify sent the same payment with other content; nothing was changed", Tone.warn),
     events.RETRIED: _simply("What Settle had given up was begun anew by its operator"),
+    events.RECONCILED: _say_reconciled,
     events.DISPUTED: _simply("Shopify says that this payment is closed, and our records that it is open", Tone.warn),
 }

@@ -38,6 +38,20 @@ class Watching:
     sweep_interval_seconds: Annotated[
         int, about("How often it is read; at a worker's start it is read in any case.", ge=1, le=86_400)
     ] = 300
+    reconcile_seconds: Annotated[
+        int, about("How often a worker compares books, chain and Shopify.", ge=1, le=86_400)
+    ] = 600
+    reconcile_rows: Annotated[
+        int, about("Of each sort of damage, so much is repaired or listed in one round at most.", ge=1, le=10_000)
+    ] = 200
+    reconcile_days: Annotated[
+        int,
+        about(
+            "How old a finished transaction is compared with the chain; the nodes must know so far back.",
+            ge=1,
+            le=3_650,
+        ),
+    ] = 30
     watch_webhook: Annotated[
         bool, about("Take Helius' webhooks, where an authorization is set for them. Off: /webhooks/helius answers 404.")
     ] = True

@@ -11,6 +11,7 @@ from app.jobs.worker import Worker
 from app.logs import get_logger
 from app.pauses import pause
 from app.payments.expiry import Expiry
+from app.reconciliation import reconciler
 from app.records import Cluster
 from app.restores import is_paused, notice_restore
 from app.system import System
@@ -68,11 +69,13 @@ async def _is_paused(system: System, cluster: Cluster) -> bool:
 
 
 async def reconcile(system: System, _bell: Doorbell, _seconds: float) -> None:
-    """End what waited long enough, and read what the fee payers did since the last look."""
+    """End what waited long enough, read what the fee payers did, compare our books with the chain and with Shopify."""
     for parts in system.clusters.values():
         async with system.database.operational("expire"):
             await Expiry(system, parts).expire_overdue()
     await sweep(system, _bell, _seconds)
+    async with system.database.operational("reconcile"):
+        await reconciler.reconcile(system)
 
 
 async def sweep(system: System, _bell: Doorbell, _seconds: float) -> None:

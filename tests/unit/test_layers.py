@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ("chain", "app", "handlers")
 LINES_MAX = 500
 # From what transactions are for all that is issued, to what watches them for both: each imports from its left only.
-MONEY = ("app.transactions", "app.payments", "app.refunds", "app.watching")
+MONEY = ("app.transactions", "app.payments", "app.refunds", "app.watching", "app.reconciliation")
 # Written by a program, for programs.
 GENERATED = {"app/records.py"}
 
