@@ -8,4 +8,5 @@ code=0
 .venv/bin/ruff check . || code=1
 .venv/bin/mypy --strict app chain handlers prisma/generator.py scripts || code=1
 .venv/bin/python scripts/scan_secrets.py || code=1
+.venv/bin/python -m scripts.lint_migrations || code=1
 exit $code
