@@ -76,8 +76,8 @@ async def sign_in(system: System, connection: Connection, merchant_id: int, *, r
     return token
 
 
-async def find_visitor(system: System, token: str) -> Visitor:
-    """Who has this token. Raises SignedOut."""
+async def find_visitor(system: System, token: str, *, in_use: bool = True) -> Visitor:
+    """Who has this token. Raises SignedOut. `in_use`: somebody is there, so the idle time begins anew."""
     now = system.clock.now()
     idle = timedelta(seconds=system.settings.portal_idle_seconds)
     async with system.database.acquire() as connection:
@@ -85,7 +85,7 @@ async def find_visitor(system: System, token: str) -> Visitor:
         if row is None:
             raise SignedOut
         session = PortalSession.from_row(row["session"])
-        if now - session.seen_at >= min(SEEN_EVERY, idle / 4):
+        if in_use and now - session.seen_at >= min(SEEN_EVERY, idle / 4):
             await connection.execute(_SEE, session.id, now)
     merchant = Merchant.from_row(row["merchant"])
     bind_contextvars(shop=merchant.shop)

@@ -19,16 +19,17 @@ _SAFE = frozenset({"GET", "HEAD"})
 Answer = Callable[[Request, Visitor], Awaitable[Response]]
 
 
-def signed_in(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+def signed_in(answer: Answer, *, in_use: bool = True) -> Callable[[Request], Awaitable[Response]]:
     """An endpoint that answers the merchant of the session, and nobody else: SignedOut for all others.
 
     What is not a GET must carry the session's CSRF token: in the header `X-CSRF-Token`, or in the field `csrf` of an
     HTML form, whose fields `form_of` then has. Raises SignedOut and, like any error of ours where no
-    person reads the answer, CsrfInvalid; a person gets a page instead. Nothing is cached.
+    person reads the answer, CsrfInvalid; a person gets a page instead. Nothing is cached. Not `in_use`: pages ask this
+    by themselves, so it keeps no session from ending.
     """
 
     async def endpoint(request: Request) -> Response:
-        visitor = await visitor_of(request)
+        visitor = await visitor_of(request, in_use=in_use)
         try:
             if request.method not in _SAFE:
                 await _check_csrf(request, visitor)
@@ -43,13 +44,13 @@ def signed_in(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
     return endpoint
 
 
-async def visitor_of(request: Request) -> Visitor:
+async def visitor_of(request: Request, *, in_use: bool = True) -> Visitor:
     """Raises SignedOut."""
     system = system_of(request)
     token = request.cookies.get(session_cookie(system.settings))
     if not token:
         raise SignedOut
-    return await find_visitor(system, token)
+    return await find_visitor(system, token, in_use=in_use)
 
 
 def session_cookie(settings: Settings) -> str:

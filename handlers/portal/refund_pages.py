@@ -110,5 +110,5 @@ REFUND_PAGES: list[BaseRoute] = [
     Route(f"{ONE}/deny", signed_in(deny), methods=["POST"]),
     Route(f"{ONE}/resend", signed_in(resend), methods=["POST"]),
     Route(f"{ONE}/attend", signed_in(attend), methods=["POST"]),
-    Route("/portal/api/refunds/{refund_id:payment}", signed_in(tell_status), methods=["GET"]),
+    Route("/portal/api/refunds/{refund_id:payment}", signed_in(tell_status, in_use=False), methods=["GET"]),
 ]

@@ -18,23 +18,6 @@
   announcer.setAttribute("role", "status");
   document.body.append(announcer);
 
-  // A refund that is on its way: told when it stands differently, and the page is made anew. Not while a wallet is at it.
-  const followed = document.querySelector("[data-follow]");
-  async function look() {
-    const busy = document.querySelector("#wallet-pay[aria-disabled]");
-    if (busy || document.visibilityState !== "visible") return;
-    try {
-      const answer = await fetch(followed.dataset.follow, { cache: "no-store", headers: { Accept: "application/json" } });
-      if (answer.ok && (await answer.json()).mark !== followed.dataset.mark) location.reload();
-    } catch {
-      // It is asked for again soon.
-    }
-  }
-  if (followed) {
-    setInterval(look, 2000);
-    document.addEventListener("visibilitychange", look);
-  }
-
   const logo = document.getElementById("logo");
   logo?.addEventListener("change", async () => {
     const form = document.getElementById("logo-form"), problem = document.getElementById("logo-problem");

@@ -2,23 +2,18 @@
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import expect
 from solders.keypair import Keypair
 
 from tests.accessibility import find_barriers
-from tests.box import Box, open_box
-from tests.house import SHOP
+from tests.customers import PATIENCE_MS
+from tests.desks import Desk
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PATIENCE_MS = 20_000
 PAGES = (
     "/portal", "/portal/payments", "/portal/refunds", "/portal/find?query=nothing", "/portal/attention",
     "/portal/settings", "/portal/privacy",
@@ -82,70 +77,6 @@ SIGNER = """
 """
 
 
-@dataclass
-class Desk:
-    """The sandbox, a browser, and what its pages did that they should not: errors, and requests to elsewhere."""
-
-    box: Box
-    browser: Browser
-    strays: list[str] = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        return self.box.house.settings.public_url
-
-    async def sign_in(self, width: int = 1280, scheme: str = "light", shop: str = SHOP) -> tuple[BrowserContext, Page]:
-        """Open the app from Shopify's admin, as the merchant does."""
-        context = await self.browser.new_context(
-            viewport={"width": width, "height": 800},
-            color_scheme=scheme,
-            accept_downloads=True,  # type: ignore[arg-type]
-        )
-        page = await context.new_page()
-        page.on("request", lambda request: self.strays.append(request.url) if "127.0.0.1" not in request.url else None)
-        page.on("pageerror", lambda error: self.strays.append(str(error)))
-        page.on("console", lambda line: self.strays.append(line.text) if line.type == "error" else None)
-        await page.goto(f"{self.box.world.url}/sandbox/admin/app?shop={shop}")
-        await page.wait_for_url(re.compile(r"/portal$"), timeout=PATIENCE_MS)
-        return context, page
-
-    async def merchant(self) -> str:
-        """The payout wallet, which the sandbox has the key of."""
-        address: str = (await self.box.outside.get("/sandbox/merchant")).json()["wallet"]
-        return address
-
-    async def paid(self, amount: str = "12.34") -> dict[str, Any]:
-        """A checkout that a customer has paid."""
-        checkout = await self.box.checkout(amount)
-        assert (await self.box.pay(await self.box.wallet(), checkout["link"])).status_code == 200
-        await self.box.until_status(checkout, "completed")
-        return checkout
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def desk(
-    module_database_url: str, chromium: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Desk]:
-    async with (
-        open_box(module_database_url, tmp_path_factory.mktemp("portal")) as box,
-        async_playwright() as playwright,
-    ):
-        browser = await playwright.chromium.launch(
-            executable_path=chromium, args=["--disable-background-networking", "--disable-component-update"]
-        )
-        yield Desk(box, browser)
-        await browser.close()
-        assert await box.violations() == []
-
-
-@pytest.fixture(autouse=True)
-def _no_strays(desk: Desk) -> AsyncIterator[None]:
-    """No test's pages ask for anything outside this machine, or meet an error."""
-    desk.strays.clear()
-    yield
-    assert desk.strays == []
-
-
 async def test_a_merchant_finds_a_payment_reads_its_story_and_exports_the_list(desk: Desk) -> None:
     checkout = await desk.paid("33.21")
     context, page = await desk.sign_in()
@@ -204,8 +135,7 @@ async def test_no_page_has_a_barrier_or_is_wider_than_the_screen(desk: Desk, wid
     await page.goto(f"{desk.url}/portal")
     assert await find_barriers(page) == []
     # Both are answered with a status that the browser reports as an error, as it should.
-    assert len([line for line in desk.strays if "status of 40" in line]) == 2
-    desk.strays[:] = [line for line in desk.strays if "status of 40" not in line]
+    assert desk.excuse("status of 40") == 2
     await context.close()
 
 
@@ -238,7 +168,7 @@ async def test_signed_out_means_out_also_with_the_back_button(desk: Desk) -> Non
     await expect(page.get_by_role("heading", name="Sign in to Settle")).to_be_visible()
     await page.get_by_role("link", name="Open Settle from the sandbox").click()
     await page.wait_for_url(re.compile(r"/portal$"), timeout=PATIENCE_MS)
-    desk.strays[:] = [line for line in desk.strays if "status of 401" not in line]
+    desk.excuse("status of 401")
     await context.close()
 
 

@@ -1,0 +1,42 @@
+// A refund that is on its way: asked how it stands, and the page is made anew when that is different.
+
+const ASK_MS = 2000, PATIENCE_MS = 8000;
+const ENDED = "Your session has ended. Open Settle from your Shopify admin again, then load this page anew.";
+const LOST = "Settle cannot be reached right now, so this page may be out of date. It goes on by itself.";
+
+const followed = document.querySelector("[data-follow]"), trouble = document.getElementById("trouble");
+let asking = false, failingSince = 0;
+
+function say(text) {
+  if (trouble.textContent !== text) trouble.textContent = text;
+}
+
+async function look() {
+  // Not while a wallet is at it.
+  if (asking || document.visibilityState !== "visible" || document.querySelector("#wallet-pay[aria-disabled]")) return;
+  asking = true;
+  const askedAt = Date.now();
+  try {
+    const headers = { Accept: "application/json" }, signal = AbortSignal.timeout(PATIENCE_MS);
+    const answer = await fetch(followed.dataset.follow, { cache: "no-store", headers, signal });
+    if (answer.status === 401) {
+      clearInterval(timer);
+      say(ENDED);
+      return;
+    }
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    const { mark } = await answer.json();
+    failingSince = 0;
+    say("");
+    if (mark !== followed.dataset.mark) location.reload();
+  } catch {
+    failingSince ||= askedAt;
+    if (Date.now() - failingSince >= PATIENCE_MS) say(LOST);
+  } finally {
+    asking = false;
+  }
+}
+
+const timer = setInterval(look, ASK_MS);
+document.addEventListener("visibilitychange", look);
+window.addEventListener("online", look);
