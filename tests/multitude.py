@@ -115,6 +115,13 @@ _PAID = """
 SELECT shopify_id FROM payments
 WHERE status = 'completed' AND exception = 'none' AND cluster = 'live' AND currency = 'USD' AND amount > 2
 """
+_REFUNDS = """
+INSERT INTO refunds (id, shopify_id, gid, payment_id, merchant_id, api_version, amount, usdc, status, exception,
+    payee_wallet, destination, mint, memo, reference, created_at, updated_at)
+SELECT left(md5(id), 22), md5(id), 'gid://shopify/RefundSession/' || id, id, merchant_id, api_version, 0.01, 10000,
+    'pending', 'none', paid_wallet, destination, mint, memo || 'r', reverse(reference), created_at, created_at
+FROM payments WHERE paid_wallet IS NOT NULL
+"""
 
 
 async def fill_shop(
@@ -155,6 +162,11 @@ async def make_payable(connection: Connection) -> list[str]:
         await connection.execute("SET LOCAL session_replication_role = replica")
         await connection.execute(_REAL_ADDRESSES, str(Keypair().pubkey()), str(Keypair().pubkey()))
     return [row["shopify_id"] for row in await connection.fetch(_PAID)]
+
+
+async def give_back(connection: Connection) -> None:
+    """Ask for a refund of a cent of each payment that was paid."""
+    await connection.execute(_REFUNDS)
 
 
 async def settle_down(connection: Connection) -> None:

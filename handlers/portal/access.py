@@ -9,7 +9,7 @@ from starlette.responses import Response
 from app.errors import RequestInvalid, SettleError
 from app.portal.sessions import SignedOut, Visitor, check_csrf, find_visitor
 from app.settings import Settings
-from handlers.portal.pages import draw_problem, wants_page
+from handlers.portal.pages import draw_problem, is_call, wants_page
 from handlers.requests import read_body, system_of
 
 CSRF_HEADER = "x-csrf-token"
@@ -85,7 +85,9 @@ def drop_cookie(response: Response, settings: Settings, name: str) -> None:
 
 async def _check_csrf(request: Request, visitor: Visitor) -> None:
     form: dict[str, str] = {}
-    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+    is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    # Whoever takes a call reads its body, and can do so once.
+    if is_form and not is_call(request):
         form = read_form(await read_body(request))
         request.state.form = form
     check_csrf(visitor, request.headers.get(CSRF_HEADER) or form.get(CSRF_FIELD) or "")

@@ -158,7 +158,11 @@ async def answer_outside(request: Request, error: SettleError, title: str) -> Re
     return draw_outside(request, title, error.message, error.status)
 
 
+def is_call(request: Request) -> bool:
+    """Whether it is one of the portal's JSON calls, which know neither pages nor forms."""
+    return request.url.path.startswith("/portal/api/")
+
+
 def wants_page(request: Request) -> bool:
-    """Whether a person is there to read a page; programs and the portal's JSON calls are not."""
-    is_call = request.url.path.startswith("/portal/api/")
-    return not is_call and "text/html" in request.headers.get("accept", "")
+    """Whether a person is there to read a page; programs are not."""
+    return not is_call(request) and "text/html" in request.headers.get("accept", "")

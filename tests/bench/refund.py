@@ -9,19 +9,9 @@ from tests.bench import ground
 from tests.bench.door import compare, measure_rates
 from tests.bench.figures import Figure, Target
 from tests.house import SHOP, make_settings
-from tests.multitude import fill_shop, make_payable, settle_down
+from tests.multitude import fill_shop, give_back, make_payable, settle_down
 
 PAYMENTS = 6_000
-
-# A cent of each payment was given back before. Of a table that was empty when its statements were planned, PostgreSQL
-# reads all of it, until it has analyzed it: that is what a first minute is like, and not what is measured here.
-_BEFORE = """
-INSERT INTO refunds (id, shopify_id, gid, payment_id, merchant_id, api_version, amount, usdc, status, exception,
-    payee_wallet, destination, mint, memo, reference, created_at, updated_at)
-SELECT left(md5(id), 22), md5(id), 'gid://shopify/RefundSession/' || id, id, merchant_id, api_version, 0.01, 10000,
-    'pending', 'none', paid_wallet, destination, mint, memo || 'r', reverse(reference), created_at, created_at
-FROM payments WHERE paid_wallet IS NOT NULL
-"""
 
 
 async def measure_refund() -> list[Figure]:
@@ -40,7 +30,9 @@ async def _fill(dsn: str, file: Path) -> None:
     try:
         await fill_shop(connection, SHOP, PAYMENTS, until=datetime.now(UTC))
         paid = await make_payable(connection)
-        await connection.execute(_BEFORE)
+        # Of a table that was empty when its statements were planned, PostgreSQL reads all of it, until it has analyzed
+        # it: that is what a first minute is like, and not what is measured here.
+        await give_back(connection)
         await settle_down(connection)
         file.write_text("\n".join(paid))
     finally:

@@ -56,6 +56,16 @@ async def test_a_write_without_the_sessions_csrf_token_does_nothing(house: House
         assert (await client.get("/portal/api/session")).status_code == 200
 
 
+async def test_a_form_that_is_sent_to_a_call_is_refused_as_no_json(house: House) -> None:
+    async with house.portal() as client:
+        for method, path in (
+            ("POST", f"/portal/api/refunds/{'A' * 22}/deny"),
+            ("POST", "/portal/api/onboarding/proof"),
+        ):
+            answer = await client.request(method, path, data={"message": "No."})
+            assert (answer.status_code, answer.json()["reason"]) == (400, "request_invalid"), path
+
+
 @pytest.mark.parametrize("by_form", [True, False])
 async def test_signing_out_ends_this_session_and_no_other(house: House, by_form: bool) -> None:
     async with house.portal() as client, house.portal() as other:
