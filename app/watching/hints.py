@@ -9,13 +9,15 @@ from app.clusters import ClusterParts
 from app.records import WatchKind
 from app.system import System
 
-# Locked in order: several workers hear of the same ones.
+# Locked in order: several workers hear of the same ones. What was taken for dead and stands in a finalized history all
+# the same is looked at again: a node lied, and somebody may have paid.
 _HINT = """
-UPDATE issued_transactions SET poll_at = least(poll_at, $1), seen_by = coalesce(seen_by, $2)
+UPDATE issued_transactions SET poll_at = least(poll_at, $1), seen_by = coalesce(seen_by, $2), final = false
 WHERE id IN (
     SELECT i.id FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
-    WHERE i.signature = ANY($4) AND NOT i.final AND g.cluster = $3 ORDER BY i.id FOR UPDATE OF i
-) AND NOT final RETURNING id
+    WHERE i.signature = ANY($4) AND (NOT i.final OR (i.fate = 'dead' AND $2::watch_kind = 'sweep')) AND g.cluster = $3
+    ORDER BY i.id FOR UPDATE OF i
+) AND (NOT final OR fate = 'dead') RETURNING id
 """
 
 

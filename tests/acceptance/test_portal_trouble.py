@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from app.records import Cluster
+from app.watching.sweep import Sweeper
 from tests.customers import PATIENCE_MS
 from tests.desks import Desk
 
@@ -116,6 +118,36 @@ async def test_a_session_that_ends_under_an_open_page_is_said_there_and_nothing_
     assert (await desk.box.refund_row(refund))["status"] == "pending"
     assert desk.excuse("status of 401") >= 1
     await page.context.close()
+
+
+async def test_what_was_paid_after_it_expired_is_said_to_customer_and_merchant(desk: Desk) -> None:
+    """A node that hides what has landed lets it be taken for dead; the sweep finds it when the node shows it again."""
+    box, system = desk.box, desk.box.house.system
+    await Sweeper(system, system.clusters[Cluster.live]).sweep()
+    checkout = await box.checkout("17.00")
+    context, page = await desk.sign_in()
+    customer = await context.new_page()
+    await customer.goto(checkout["redirect_url"])
+    await box.fault("rpc", "null_status")
+    assert (await box.pay(await box.wallet(), checkout["link"])).status_code == 200
+    await box.advance(DAY + 60)
+    await expect(customer.locator("main")).to_have_attribute("data-stage", "expired", timeout=PATIENCE_MS)
+    await box.mend()
+    await Sweeper(system, system.clusters[Cluster.live]).sweep()
+    await box.until_status(checkout, "completed")
+    # A page that has ended is not followed any more; who comes back to it learns of it.
+    await customer.reload()
+    await customer.wait_for_url(re.compile("/thank-you"), timeout=PATIENCE_MS)
+    await context.close()
+    context, page = await desk.sign_in()
+    await page.get_by_role("navigation", name="Portal").get_by_role("link", name="Attention").click()
+    await page.get_by_role("listitem").filter(has_text="17.00 USD").get_by_role("link").click()
+    await expect(_stands(page)).to_contain_text("The customer paid after the payment had expired.")
+    await expect(_stands(page)).to_contain_text("Check that the order still stands")
+    await page.get_by_text("This is dealt with").click()
+    await page.get_by_role("button", name="Note that it is dealt with").click()
+    await expect(_badge(page)).to_have_text("Paid")
+    await context.close()
 
 
 async def test_of_two_attempts_at_one_order_the_merchant_sees_which_was_paid(desk: Desk) -> None:

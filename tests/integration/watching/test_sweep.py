@@ -186,6 +186,32 @@ async def test_a_node_that_does_not_show_it_leaves_it_for_later(box: Box) -> Non
     assert (await statuses(box))[signature] == "open"
 
 
+@pytest.mark.parametrize(("seconds", "status", "exception"), [(120, "pending", "none"), (86_460, "expired", "late")])
+async def test_what_was_taken_for_dead_is_looked_at_again_when_it_stands_in_the_history(
+    database_url: str, tmp_path: Path, seconds: int, status: str, exception: str
+) -> None:
+    """One node alone lied: it showed nothing of what had landed until its blocks had run out."""
+    async with open_box(database_url, tmp_path) as box:
+        await sweeper(box).sweep()
+        checkout = await box.checkout()
+        await box.fault("rpc", "null_status")
+        await pay(box, checkout)
+        await box.advance(seconds)
+
+        async def is_dead() -> bool:
+            [issued] = await box.house.rows("SELECT fate, final FROM issued_transactions")
+            return tuple(issued) == ("dead", True)
+
+        await wait_until(is_dead, what="it is taken for dead")
+        await box.until_status(checkout, status)
+        await box.mend()
+        await sweeper(box).sweep()
+        await box.until_status(checkout, "completed")
+        [payment] = await box.house.rows("SELECT exception FROM payments")
+        assert payment["exception"] == exception
+        assert await box.violations() == []
+
+
 async def test_what_we_sent_ourselves_is_known(database_url: str, tmp_path: Path) -> None:
     """Reclaims, too: nothing of a whole life of a payment is unknown."""
     changes = {"reclaim_interval_seconds": 1, "reclaim_patience_seconds": 0}
