@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 
 from scripts.screenshots.camera import Camera
 from scripts.screenshots.checkout import walk_checkout, walk_late_checkout
-from scripts.screenshots.portal import walk_portal
+from scripts.screenshots.portal import walk_extremes, walk_portal
 from scripts.screenshots.world import ROOT, open_world
 
 PICTURES = ROOT / ".screenshots"
@@ -28,6 +28,7 @@ def main(chromium: str) -> None:
         walk_checkout(camera, world)
         walk_portal(camera, world)
         world.mend()
+        walk_extremes(camera, world)
         walk_late_checkout(camera, world)
         browser.close()
     print(f"{len(list(PICTURES.iterdir()))} pictures in {PICTURES}, after {time.monotonic() - began:.0f} s")

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,11 @@ class World:
         self.call("/sandbox/trm/flagged", {"address": address})
         self._client.post(f"/sandbox/wallets/{address}/pay", json={"link": _link(checkout["page"])})
 
+    def status(self, checkout: dict[str, Any]) -> str:
+        """What Settle knows of a payment."""
+        status: str = httpx.get(f"{checkout['page']}/status").json()["status"]
+        return status
+
     def refund(self, checkout: dict[str, Any], amount: str) -> str:
         refund_id: str = self.call(f"/sandbox/checkouts/{checkout['id']}/refunds", {"amount": amount})["id"]
         return refund_id
@@ -53,9 +58,19 @@ class World:
         wallet: str = self._client.get("/sandbox/merchant").json()["wallet"]
         return wallet
 
+    def merchant(self) -> httpx.Client:
+        """The merchant, signed in at the portal; may write."""
+        portal = httpx.Client(base_url=self.app, follow_redirects=True, timeout=60)
+        portal.get(f"{self.url}/sandbox/admin/app").raise_for_status()
+        portal.headers["X-CSRF-Token"] = portal.get("/portal/api/session").json()["csrf"]
+        return portal
+
     def break_down(self, target: str) -> None:
         """Shopify, the prices or the node answer nothing but 503."""
-        self.call("/sandbox/faults", {"target": target, "fault": "status", "value": 503})
+        self.fault(target, "status", value=503)
+
+    def fault(self, target: str, fault: str, **more: Any) -> None:
+        self.call("/sandbox/faults", {"target": target, "fault": fault, **more})
 
     def mend(self) -> None:
         self._client.delete("/sandbox/faults")
@@ -65,11 +80,14 @@ class World:
 
     def until_over(self, path: str) -> None:
         """Wait until Shopify knows how a payment or a refund ended."""
+        self.until(lambda: self._client.get(path).json()["state"] in ("resolved", "rejected"), f"{path} is over")
+
+    def until(self, is_so: Callable[[], bool], what: str) -> None:
         ends = time.monotonic() + PATIENCE_SECONDS
-        while self._client.get(path).json()["state"] not in ("resolved", "rejected"):
+        while not is_so():
             if time.monotonic() > ends:
-                raise SystemExit(f"{path} did not come to an end")
-            time.sleep(0.05)
+                raise SystemExit(f"waited in vain until {what}")
+            time.sleep(0.2)
 
     def call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = self._client.post(path, json=body)

@@ -236,3 +236,14 @@ def test_decisions_are_numbered_without_a_gap_and_fit_a_page() -> None:
         text = page.read_text()
         assert text.startswith(f"# {number}. ")
         assert len(text.splitlines()) <= 60
+
+
+def test_each_flow_of_the_browser_tests_names_a_test_and_each_browser_test_has_a_flow() -> None:
+    named = set(re.findall(r"\| `(\w+\.py)` \| `(\w+)` \|", read("docs/browser-tests.md")))
+    found = {
+        (path.name, name)
+        for pattern in ("test_checkout_*.py", "test_portal_*.py", "test_pages_*.py")
+        for path in (ROOT / "tests" / "acceptance").glob(pattern)
+        for name in re.findall(r"^async def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    assert named == found
