@@ -4,7 +4,6 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
@@ -50,13 +49,6 @@ class Desk:
         """The payout wallet, which the sandbox has the key of."""
         address: str = (await self.box.outside.get("/sandbox/merchant")).json()["wallet"]
         return address
-
-    async def paid(self, amount: str = "12.34") -> dict[str, Any]:
-        """A checkout that a customer has paid."""
-        checkout = await self.box.checkout(amount)
-        assert (await self.box.pay(await self.box.wallet(), checkout["link"])).status_code == 200
-        await self.box.until_status(checkout, "completed")
-        return checkout
 
 
 @asynccontextmanager

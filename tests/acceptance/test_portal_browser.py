@@ -78,7 +78,7 @@ SIGNER = """
 
 
 async def test_a_merchant_finds_a_payment_reads_its_story_and_exports_the_list(desk: Desk) -> None:
-    checkout = await desk.paid("33.21")
+    checkout = await desk.box.paid("33.21")
     context, page = await desk.sign_in()
     await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     await page.get_by_role("searchbox", name="Find the payment for an order").fill(checkout["gid"])
@@ -107,7 +107,7 @@ async def test_a_merchant_finds_a_payment_reads_its_story_and_exports_the_list(d
 
 
 async def test_the_keyboard_alone_reaches_the_content_the_navigation_and_a_payment(desk: Desk) -> None:
-    await desk.paid()
+    await desk.box.paid()
     context, page = await desk.sign_in()
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -123,7 +123,7 @@ async def test_the_keyboard_alone_reaches_the_content_the_navigation_and_a_payme
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 375])
 async def test_no_page_has_a_barrier_or_is_wider_than_the_screen(desk: Desk, width: int, scheme: str) -> None:
-    checkout = await desk.paid()
+    checkout = await desk.box.paid()
     context, page = await desk.sign_in(width, scheme)
     for path in (*PAGES, f"/portal/payments/{checkout['payment']}"):
         await page.goto(desk.url + path)
@@ -178,7 +178,7 @@ async def test_signed_out_means_out_also_with_the_back_button(desk: Desk) -> Non
 
 async def test_a_refund_is_approved_by_phone_and_the_page_follows(desk: Desk) -> None:
     box = desk.box
-    refund = await box.refund(await desk.paid("20.00"), "5.00")
+    refund = await box.refund(await desk.box.paid("20.00"), "5.00")
     context, page = await desk.sign_in(375)
     await page.get_by_role("link", name=re.compile("Approve or deny")).click()
     await page.get_by_role("table").get_by_role("link", name="5.00 USD").first.click()
@@ -197,7 +197,7 @@ async def test_a_refund_is_approved_by_phone_and_the_page_follows(desk: Desk) ->
 
 async def test_a_refund_is_paid_by_a_wallet_in_the_browser(desk: Desk) -> None:
     box = desk.box
-    refund = await box.refund(await desk.paid("20.00"), "4.00")
+    refund = await box.refund(await desk.box.paid("20.00"), "4.00")
     merchant = await desk.merchant()
     context, page = await desk.sign_in()
 
@@ -214,7 +214,7 @@ async def test_a_refund_is_paid_by_a_wallet_in_the_browser(desk: Desk) -> None:
 
 
 async def test_a_refund_is_denied_with_a_message_that_shopify_shows(desk: Desk) -> None:
-    refund = await desk.box.refund(await desk.paid("20.00"), "3.00")
+    refund = await desk.box.refund(await desk.box.paid("20.00"), "3.00")
     context, page = await desk.sign_in()
     await page.goto(f"{desk.url}/portal/refunds/{refund['row']['id']}")
     await page.get_by_text("Deny this refund…").click()
@@ -232,7 +232,7 @@ async def test_a_refund_is_denied_with_a_message_that_shopify_shows(desk: Desk) 
 
 async def test_a_refund_that_lands_while_it_is_denied_is_paid_and_never_both(desk: Desk) -> None:
     box = desk.box
-    refund = await box.refund(await desk.paid("20.00"), "2.00")
+    refund = await box.refund(await desk.box.paid("20.00"), "2.00")
     merchant = await desk.merchant()
     fetched = await box.outside.post(f"/sandbox/wallets/{merchant}/fetch", json={"link": refund["link"]})
     context, page = await desk.sign_in()

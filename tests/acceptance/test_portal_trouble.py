@@ -18,7 +18,7 @@ DAY = 86_400
 
 async def _open_refund(desk: Desk, amount: str) -> tuple[Page, dict[str, Any]]:
     """The page of a new refund, for a merchant who has just signed in."""
-    refund = await desk.box.refund(await desk.paid("20.00"), amount)
+    refund = await desk.box.refund(await desk.box.paid("20.00"), amount)
     _, page = await desk.sign_in()
     await page.goto(f"{desk.url}/portal/refunds/{refund['row']['id']}")
     return page, refund
