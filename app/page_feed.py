@@ -9,10 +9,19 @@ from app.database import Connection, Database
 
 CHANNEL = "payments"
 
+_NOTIFY_SIBLINGS = """
+SELECT pg_notify($1, s.id) FROM payments p JOIN payments s ON s.group_id = p.group_id AND s.id <> p.id WHERE p.id = $2
+"""
+
 
 async def notify_page(connection: Connection, payment_id: str) -> None:
     """Wake the pages that show this payment, once the transaction commits."""
     await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payment_id)
+
+
+async def notify_siblings(connection: Connection, payment_id: str) -> None:
+    """Wake the pages of the other sessions of this payment's order: what they show has to do with it."""
+    await connection.execute(_NOTIFY_SIBLINGS, CHANNEL, payment_id)
 
 
 class PaymentFeed:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from app.database import Connection
 from app.jobs.outcomes import Done, Outcome, Retry
 from app.logs import get_logger
+from app.page_feed import notify_siblings
 from app.payments import lifecycle
 from app.payments.pending import is_under_way, note_pended
 from app.records import (
@@ -76,6 +77,13 @@ class Resolve(PaymentMutation):
 
     def variables(self, payment: Payment) -> dict[str, Any]:
         return {"id": payment.gid}
+
+    async def conclude(
+        self, _system: System, connection: Connection, job: Job, answer: Acknowledged, *, at: datetime
+    ) -> None:
+        await super().conclude(_system, connection, job, answer, at=at)
+        # Where Shopify sends the customer is where their pages lead to, too.
+        await notify_siblings(connection, job.record_id)
 
 
 # For the merchant's eyes, with the order.
