@@ -9,7 +9,7 @@ COPY app app
 COPY chain chain
 COPY handlers handlers
 COPY prisma/migrations prisma/migrations
-RUN .venv/bin/pip install --no-cache-dir --constraint constraints.txt --editable .
+RUN .venv/bin/pip install --no-cache-dir --constraint constraints.txt --editable '.[traces]'
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin settle

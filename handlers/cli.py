@@ -74,7 +74,7 @@ def serve(
     """Serve both doors: the public one and Shopify's, with mutual TLS."""
     settings = load()
     if workers is None:
-        run_until_stopped(settings, serve_doors)
+        run_until_stopped(settings, "serve", serve_doors)
     else:
         run(lambda: keep_doors(settings, workers))
 
@@ -83,7 +83,7 @@ def serve(
 def worker() -> None:
     """Run the jobs and watch the chain."""
     settings = load()
-    run_until_stopped(settings, work)
+    run_until_stopped(settings, "worker", work)
 
 
 @cli.command()

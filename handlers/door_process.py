@@ -52,7 +52,7 @@ def main() -> None:
             orphaned.cancel()
             line.close()
 
-    run_until_stopped(settings, part)
+    run_until_stopped(settings, "serve", part)
 
 
 async def _await_end(line: socket.socket, stop: asyncio.Event) -> None:

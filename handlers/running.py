@@ -13,6 +13,7 @@ from app.logs import configure_logs
 from app.reporting import configure_reporting
 from app.settings import Settings, load
 from app.system import System
+from app.tracing import tracing
 from chain.errors import ChainError
 
 
@@ -45,12 +46,15 @@ def run_with_system(task: Callable[[System], Coroutine[Any, Any, None]]) -> None
     run(opened)
 
 
-def run_until_stopped(settings: Settings, part: Callable[[System, asyncio.Event], Awaitable[None]]) -> None:
-    """Run a part of the system until SIGTERM or SIGINT, which let it finish what it has begun."""
+def run_until_stopped(
+    settings: Settings, service: str, part: Callable[[System, asyncio.Event], Awaitable[None]]
+) -> None:
+    """Run a part of the system, `serve` or `worker`, until SIGTERM or SIGINT, which let it finish what it has begun."""
 
     async def opened() -> None:
         configure_logs(settings.log_level)
         configure_reporting(settings.sentry_dsn, settings.environment)
+        tracing.configure(settings, service)
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -59,5 +63,6 @@ def run_until_stopped(settings: Settings, part: Callable[[System, asyncio.Event]
             await part(system, stop)
         finally:
             await system.close()
+            tracing.close()
 
     run(opened)

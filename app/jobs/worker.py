@@ -14,9 +14,13 @@ from app.jobs.kinds import HANDLERS
 from app.jobs.outcomes import Done, Handler, Hopeless, Later, Outcome, Retry
 from app.logs import bound_contextvars, get_logger
 from app.pauses import pause
-from app.records import Job, JobKind
+from app.records import Job, JobKind, RecordKind
 from app.reporting import report_bug
 from app.system import System
+from app.tracing import Attribute, tracing
+
+# Records that have a trace of their own.
+_TRACED = frozenset({RecordKind.payment, RecordKind.refund})
 
 
 class Worker:
@@ -89,7 +93,9 @@ class Worker:
 
     async def _run(self, job: Job) -> None:
         about = {f"{job.record}_id": job.record_id}
-        with bound_contextvars(job_id=job.id, job_kind=job.kind, attempt=job.attempts, **about):
+        told: dict[str, Attribute] = {"job_id": job.id, "job_kind": job.kind, "attempt": job.attempts, **about}
+        traced = job.record_id if job.record in _TRACED else None
+        with bound_contextvars(**told), tracing.span(f"job {job.kind}", traced, **told):
             handler = self._handlers[job.kind]
             try:
                 outcome = await handler.attempt(self._system, job)
@@ -104,6 +110,7 @@ class Worker:
                     report_bug("job_failed", error)
                 outcome = Retry(type(error).__name__)
             came_to = type(outcome).__name__.lower()
+            tracing.note(outcome=came_to)
             metrics.jobs_total.labels(kind=job.kind, outcome=came_to).inc()
             if not isinstance(outcome, Later):
                 metrics.ladder_step.labels(outcome=came_to).observe(job.attempts)

@@ -1,5 +1,6 @@
 """Opening a payment from Shopify's payment session: one row per Shopify id, whoever asks and however often."""
 
+import time
 from datetime import timedelta
 
 from app import events, metrics
@@ -13,6 +14,7 @@ from app.privacy.digests import digest_email, digest_phone
 from app.records import Cluster, Payment, RecordKind
 from app.shopify.payloads import OpenSession
 from app.system import System
+from app.tracing import Attribute, tracing
 from chain.single_use import derive_seed, single_use_address
 
 _FIND = """
@@ -41,6 +43,7 @@ async def open_payment(system: System, shop: str, api_version: str, session: Ope
 
     Raises ShopUnknown, MerchantInactive, TestModeUnavailable, AmountTooLarge or SessionConflict.
     """
+    began = time.time_ns()
     try:
         opened = await _open(system, shop, api_version, session)
     except (MerchantInactive, TestModeUnavailable):
@@ -52,6 +55,12 @@ async def open_payment(system: System, shop: str, api_version: str, session: Ope
     bind_contextvars(payment_id=opened.payment.id)
     await _check_same(system, opened.payment, shop, session)
     metrics.sessions_total.labels(outcome="created" if opened.created else "repeated").inc()
+    told: dict[str, Attribute] = {"payment_id": opened.payment.id, "shop": shop, "created": opened.created}
+    if opened.created:
+        tracing.begin("payment session", opened.payment.id, began, **told)
+    else:
+        with tracing.span("payment session again", opened.payment.id, **told):
+            pass
     get_logger().info("session_opened", created=opened.created, shopify_id=session.id, status=opened.payment.status)
     return opened
 

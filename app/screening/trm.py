@@ -9,6 +9,7 @@ import msgspec
 from app import metrics
 from app.logs import get_logger
 from app.screening.screener import ScreeningUnavailable, Verdict
+from app.tracing import tracing
 
 
 class Entity(msgspec.Struct, rename="camel"):
@@ -50,6 +51,10 @@ class TrmScreener:
 
     async def screen(self, wallet: str) -> Verdict:
         """Raises ScreeningUnavailable on any trouble: an unclear answer is no clearance."""
+        with tracing.span("screening"):
+            return await self._screen(wallet)
+
+    async def _screen(self, wallet: str) -> Verdict:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 response = await self._client.post(

@@ -27,4 +27,9 @@ class Operation:
     worker_metrics_port: Annotated[
         int, about("Port on which a worker answers /metrics, on SETTLE_HOST; 0: none.", ge=0, le=65535)
     ] = 0
+    otlp_url: Annotated[
+        str,
+        about("Where OpenTelemetry traces go (OTLP over HTTP): http://collector:4318/v1/traces; empty: off."),
+    ] = ""
+    otlp_timeout_seconds: Annotated[int, about("Longest one sending of traces may take.", ge=1, le=60)] = 5
     sentry_dsn: Annotated[str, about("Sentry project; empty: off.", secret=True)] = ""

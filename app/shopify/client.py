@@ -15,6 +15,7 @@ from app import metrics
 from app.clock import Clock
 from app.logs import get_logger
 from app.shopify.throttle import Throttle, read_cost
+from app.tracing import tracing
 
 _DOCUMENTS = Path(__file__).parent / "mutations"
 
@@ -58,6 +59,12 @@ class ShopifyClient:
 
     async def send(self, shop: str, token: str, version: str, mutation: str, variables: dict[str, Any]) -> Answer:
         """Send a mutation. Never raises for trouble on the way: a lost answer is an answer, too."""
+        with tracing.span(f"Shopify {mutation}", shop=shop, mutation=mutation):
+            answer = await self._send(shop, token, version, mutation, variables)
+            tracing.note(http_status=answer.status, shopify_answer_request_id=answer.request_id)
+            return answer
+
+    async def _send(self, shop: str, token: str, version: str, mutation: str, variables: dict[str, Any]) -> Answer:
         url = f"{self._shop_url.format(shop=shop)}/payments_apps/api/{version}/graphql.json"
         self._throttle.begin(shop, mutation)
         cost = None

@@ -17,6 +17,7 @@ from app.logs import bind_contextvars, get_logger
 from app.networks import digest_network
 from app.records import IssuedTransaction, Merchant, PaymentGroup, Row
 from app.system import System
+from app.tracing import tracing
 from app.transactions import pinning, refusals
 from app.transactions.issued import store_issued
 from app.transactions.pinning import Pinned
@@ -127,7 +128,8 @@ async def offer_transaction(system: System, request: Request[C], account: str, n
     `network_address`: where the request comes from, when that is known. Raises what the request and
     app/transactions/refusals.py list, chain.errors.Refused or ScreeningUnavailable.
     """
-    return await _offer_transaction(system, request, account, network_address, may_pin=True)
+    with tracing.span("transaction request", request.record_id):
+        return await _offer_transaction(system, request, account, network_address, may_pin=True)
 
 
 async def _offer_transaction(

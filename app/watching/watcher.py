@@ -17,7 +17,8 @@ from app.pauses import pause
 from app.records import Fate, IssuedTransaction, WatchKind
 from app.reporting import report_bug
 from app.system import System
-from app.transactions.purpose import names_of
+from app.tracing import tracing
+from app.transactions.purpose import names_of, record_of
 from app.watching import settlement
 from app.watching.hints import take_hint
 from chain.death import Candidate, DeathReport, Life, dead_signatures
@@ -209,7 +210,8 @@ class Watcher:
 
     async def _observe(self, issued: IssuedTransaction, status: SignatureStatus) -> None:
         places = self._places_again if issued.id in self._postponed else self._places
-        with bound_contextvars(signature=issued.signature, **names_of(issued)):
+        told = {"signature": issued.signature, **names_of(issued)}
+        with bound_contextvars(**told), tracing.span("settlement", record_of(issued)[1], **told):
             async with places:
                 try:
                     is_done = await settlement.observe(self._system, self._parts, issued, status)

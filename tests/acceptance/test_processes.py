@@ -1,5 +1,6 @@
 """Settle's processes: how they end, what is left of them, and what they say in their logs."""
 
+import asyncio
 import json
 import signal
 import ssl
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import asyncpg
 import httpx
 import pytest
 from solders.keypair import Keypair
 
+from tests.collector import Collector, trace_of
 from tests.house import client_context, session_body
 from tests.sandbox_process import Program, Sandbox, make_folder, run_settle, wait
 
@@ -27,9 +30,11 @@ class Joined:
 
     def __init__(self, folder: Path) -> None:
         self.world = Sandbox(folder / "data")
-        self.serve = Program("serve", self.world)
+        self.collector = Collector()
+        self._seen_by = {"otlp_url": self.collector.traces_url, "sentry_dsn": self.collector.sentry_dsn}
+        self.serve = Program("serve", self.world, **self._seen_by)
         # Less than Shopify may take: a call that is not answered is left for the next worker.
-        self.worker = Program("worker", self.world, shopify_timeout_seconds="3", log_level="debug")
+        self.worker = Program("worker", self.world, shopify_timeout_seconds="3", log_level="debug", **self._seen_by)
         self.public = httpx.Client(base_url=f"http://127.0.0.1:{self.world.ports[1]}", timeout=20, trust_env=False)
 
     def start(self) -> None:
@@ -44,6 +49,17 @@ class Joined:
         self.serve.close()
         self.worker.close()
         self.world.close()
+        self.collector.close()
+
+    def change_database(self, statement: str) -> None:
+        async def change() -> None:
+            connection = await asyncpg.connect(self.world.environment()["SETTLE_DATABASE_URL"])
+            try:
+                await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        asyncio.run(change())
 
     def _is_ready(self) -> bool:
         try:
@@ -229,6 +245,44 @@ def personal_data() -> dict[str, Any]:
     }
 
 
+def meet_bug(joined: Joined) -> str:
+    """The database refuses a session's row, which nobody foresaw: what Shopify is answered."""
+    constraint = "ALTER TABLE payments ADD CONSTRAINT bug CHECK (shopify_id <> 'bug') NOT VALID"
+    customer = {"cancel_url": f"https://shop.example/{CANARY}"}
+    body = session_body(id="bug", customer=personal_data(), payment_method={"type": "offsite", "data": customer})
+    headers = {"Shopify-Shop-Domain": "sandbox.myshopify.com", "Shopify-Api-Version": "2026-10"}
+    joined.change_database(constraint)
+    try:
+        with joined.shopify() as shopify:
+            answer = shopify.post("/shopify/payment", json=body, headers=headers)
+    finally:
+        joined.change_database("ALTER TABLE payments DROP CONSTRAINT bug")
+    assert (answer.status_code, answer.json()["reason"]) == (500, "internal_error")
+    wait(lambda: "CheckViolationError" in joined.collector.read_events(), "Sentry has been told")
+    return answer.text
+
+
+def test_one_trace_goes_from_the_session_to_shopifys_acknowledgement(joined: Joined) -> None:
+    checkout = open_checkout(joined.world)
+    pay(joined.world, checkout)
+    until_resolved(joined.world, checkout)
+    trace = trace_of(checkout["payment"])
+    joined.collector.wait_for("job payment_resolve", trace)
+    joined.collector.wait_for("payment session", trace)
+    spans = joined.collector.spans(trace)
+    by_name = {span.name: span for span in spans}
+    assert set(by_name) >= {
+        "payment session", "transaction request", "screening", "settlement", "job payment_resolve",
+        "Shopify paymentSessionResolve",
+    }  # fmt: skip
+    assert by_name["payment session"].service == "settle-serve"
+    assert by_name["settlement"].service == by_name["job payment_resolve"].service == "settle-worker"
+    # Everything hangs together: each has a parent in the trace, but for the first.
+    ids = {span.id for span in spans}
+    assert [span.name for span in spans if span.parent not in ids] == ["payment session"]
+    assert by_name["Shopify paymentSessionResolve"].parent == by_name["job payment_resolve"].id
+
+
 def test_no_secret_and_no_personal_datum_is_ever_seen(joined: Joined) -> None:
     customer = personal_data()
     bodies: list[Any] = [
@@ -277,13 +331,20 @@ def test_no_secret_and_no_personal_datum_is_ever_seen(joined: Joined) -> None:
         return any(payment in line and "shopify_answered" in line for line in joined.worker.lines())
 
     wait(has_told_shopify, "the worker has told Shopify, and failed")
+    joined.collector.wait_for("Shopify paymentSessionResolve", trace_of(payment))
+    seen["bug"] = meet_bug(joined)
     for place in (path, f"{path}/status", "/metrics", "/ready", "/pay/nothing", f"/{CANARY[:3]}"):
         seen[place] = joined.public.get(place, headers={"Accept": "text/html"}).text
     with joined.public.stream("GET", f"{path}/events") as stream:
         seen["events"] = "".join(line for line, _ in zip(stream.iter_lines(), range(2), strict=False))
     for program in (joined.serve, joined.worker):
         seen[program.command] = "\n".join(program.lines())
+    seen["traces"], seen["sentry"] = joined.collector.read_traces(), joined.collector.read_events()
     assert "request-0" in seen["serve"]
+    assert payment in seen["traces"]
+    # Where the row that was refused would have stood.
+    for place in ("serve", "sentry"):
+        assert "CheckViolationError" in seen[place]
     for name, secret in (secrets_of(joined.world.environment()) | {"the customer": CANARY}).items():
         assert [place for place, text in seen.items() if secret in text] == [], name
 
