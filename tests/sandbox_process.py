@@ -139,6 +139,10 @@ class Program:
         text = self.log.read_text() if self.log.exists() else ""
         return text[: text.rfind("\n") + 1].splitlines()
 
+    def said(self, action: str) -> int:
+        """How often it has said this, in all its lives."""
+        return sum(json.loads(line)["action"] == action for line in self.lines())
+
 
 # systemd's way (sd_listen_fds(3)): the descriptors are 3 and 4, and LISTEN_PID is who they are meant for.
 ACTIVATE = """

@@ -52,10 +52,6 @@ class Station(Town):
     def public(self) -> str:
         return f"http://127.0.0.1:{self.world.ports[1]}"
 
-    def said(self, action: str) -> int:
-        """How often the doors' parent has said this."""
-        return sum(json.loads(line)["action"] == action for line in self.serve.lines())
-
 
 @dataclass
 class Restarter:
@@ -64,6 +60,8 @@ class Restarter:
     station: Station
     dice: random.Random
     done: Counter[str] = field(default_factory=Counter)
+    # How often each program was ended, by its log.
+    lives: Counter[str] = field(default_factory=Counter)
 
     def plan(self, count: int) -> list[str]:
         """Every kind once, the rest as the dice fall."""
@@ -77,23 +75,30 @@ class Restarter:
             if kind == "renew":
                 await self._renew()
             else:
-                await asyncio.to_thread(self._restart, kind)
+                program = self.station.serve if kind == "serve" else self.dice.choice(self.station.workers)
+                await self._restart(program)
             self.done[kind] += 1
 
     async def _renew(self) -> None:
-        # A parent renews what has opened.
-        await wait_until(self._is_open, 60, "all processes have opened")
-        before = self.station.said("serve_processes_renewed")
+        await self._until_begun(self.station.serve)
+        before = self.station.serve.said("serve_processes_renewed")
         assert self.station.serve.process is not None
         self.station.serve.process.send_signal(signal.SIGHUP)
-        await wait_until(lambda: self.station.said("serve_processes_renewed") > before, 90, "all are renewed")
+        await wait_until(lambda: self.station.serve.said("serve_processes_renewed") > before, 90, "all are renewed")
 
-    def _is_open(self) -> bool:
-        return self.station.said("serve_processes_open") > self.done["serve"]
+    async def _until_begun(self, program: Program) -> None:
+        """Until it has, in this life of its: what is told to stop before ends at once, and has done nothing."""
+        word = "serve_processes_open" if program is self.station.serve else "worker_started"
 
-    def _restart(self, kind: str) -> None:
-        program = self.station.serve if kind == "serve" else self.dice.choice(self.station.workers)
-        assert program.end(signal.SIGTERM, 40) == 0
+        def has_begun() -> bool:
+            return program.said(word) > self.lives[program.log.name]
+
+        await wait_until(has_begun, 90, f"{program.log.stem} has begun")
+
+    async def _restart(self, program: Program) -> None:
+        await self._until_begun(program)
+        assert await asyncio.to_thread(program.end, signal.SIGTERM, 40) == 0
+        self.lives[program.log.name] += 1
         program.start()
 
 
