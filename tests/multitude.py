@@ -107,6 +107,12 @@ SELECT 'payment_resolve', 'payment', id, CASE status WHEN 'paid' THEN 'waiting' 
 FROM payments WHERE merchant_id = $1 AND status IN ('paid', 'completed') ORDER BY created_at
 """
 
+_FINISHED = (
+    "UPDATE payments SET status = 'expired' WHERE merchant_id = $1 AND status = 'pending'",
+    """UPDATE payments SET status = 'completed', stuck_reason = NULL
+    WHERE merchant_id = $1 AND status IN ('paid', 'stuck')""",
+)
+
 _REAL_ADDRESSES = """
 UPDATE payments SET paid_wallet = $1, mint = $2, shopify_id = 'payment-' || lpad(split_part(shopify_id, '-', 3), 8, '0')
 WHERE status = 'completed'
@@ -154,6 +160,15 @@ async def write_history(connection: Connection, merchant: int, *, due_at: dateti
         for statement in (_SETTLED, _EXCEPTIONS, _EVENTS, _MUTATIONS, _CALLS):
             await connection.execute(statement, merchant)
         await connection.execute(_JOBS, merchant, due_at)
+
+
+async def finish_all(connection: Connection, merchant: int) -> None:
+    """Leave nothing open in a filled shop that has no history yet: nobody has anything to do with it any more."""
+    async with connection.transaction():
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        for statement in _FINISHED:
+            await connection.execute(statement, merchant)
 
 
 async def make_payable(connection: Connection) -> list[str]:

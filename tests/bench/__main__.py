@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 from app.logs import configure_logs
 from tests.bench.building import measure_building
 from tests.bench.chain import measure_chain
+from tests.bench.check import measure_check
 from tests.bench.cold import measure_cold
 from tests.bench.door import measure_door
 from tests.bench.figures import Figure, render
 from tests.bench.first_view import measure_first_view
+from tests.bench.growth import measure_growth
 from tests.bench.pages import measure_pages
 from tests.bench.portal import measure_portal
 from tests.bench.queue import measure_queue
@@ -24,9 +26,11 @@ from tests.bench.webhook import measure_webhook
 MEASUREMENTS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "building": measure_building,
     "chain": measure_chain,
+    "check": measure_check,
     "cold": measure_cold,
     "door": measure_door,
     "first-view": measure_first_view,
+    "growth": measure_growth,
     "pages": measure_pages,
     "portal": measure_portal,
     "queue": measure_queue,

@@ -33,6 +33,9 @@ LOOK_SECONDS = 0.5
 # A rate is kept up when so many of its customers a second settle while they arrive.
 KEPT_UP = 0.95
 
+# Whose processor time is Settle's and its database's.
+OURS = ("serve", "worker", "database")
+
 _SETTLED = """
 SELECT p.shopify_id, e.at FROM payments p JOIN events e ON e.record = 'payment' AND e.record_id = p.id
 WHERE e.to_status = 'completed' AND p.shopify_id = ANY($1)
@@ -44,21 +47,21 @@ async def measure_throughput() -> list[Figure]:
     scale = os.environ.get("SETTLE_TEST_SCALE", "ci")
     with ground.folder() as data:
         async with running_sandbox(data) as sandbox:
-            await _arrive(sandbox, 1, 3)  # to be warm
+            await arrive(sandbox, 1, 3)  # to be warm
             return [await _measure_rate(sandbox, rate, ARRIVING_SECONDS[scale]) for rate in RATES[scale]]
 
 
 async def _measure_rate(sandbox: Sandbox, rate: int, seconds: int) -> Figure:
-    before, began = _processor_seconds(sandbox.pid), time.time()
-    sent = await _arrive(sandbox, rate, seconds)
-    settled = await _until_settled(sandbox, list(sent))
-    used = _processor_seconds(sandbox.pid)
+    before, began = processor_seconds(sandbox.pid), time.time()
+    sent = await arrive(sandbox, rate, seconds)
+    settled = await until_settled(sandbox, list(sent))
+    used = processor_seconds(sandbox.pid)
     used.subtract(before)
     at_once = sum(at <= began + seconds for at in settled.values()) / (rate * seconds)
     delays = [settled[checkout] - at for checkout, at in sent.items() if checkout in settled]
     whole = sum(used.values())
     shares = ", ".join(f"{name} {part / whole:.0%}" for name, part in used.most_common())
-    ours = sum(used[name] for name in ("serve", "worker", "database")) / (rate * seconds)
+    ours = sum(used[name] for name in OURS) / (rate * seconds)
     note = (
         f"{len(settled)} of {rate * seconds} settled, half within {median(delays) * 1000:.0f} ms of sending, "
         f"p95 {percentile(delays, 0.95) * 1000:.0f} ms; "
@@ -69,7 +72,7 @@ async def _measure_rate(sandbox: Sandbox, rate: int, seconds: int) -> Figure:
     return Figure(name, at_once, at_once, note=note)
 
 
-async def _arrive(sandbox: Sandbox, rate: int, seconds: int) -> dict[str, float]:
+async def arrive(sandbox: Sandbox, rate: int, seconds: int) -> dict[str, float]:
     """When each checkout's payment was sent (wall clock), of customers who arrive one after the other."""
     sent: dict[str, float] = {}
 
@@ -91,7 +94,7 @@ async def _arrive(sandbox: Sandbox, rate: int, seconds: int) -> dict[str, float]
     return sent
 
 
-async def _until_settled(sandbox: Sandbox, checkouts: list[str]) -> dict[str, float]:
+async def until_settled(sandbox: Sandbox, checkouts: list[str]) -> dict[str, float]:
     """When Shopify had acknowledged each, as Settle's books say."""
     connection = await asyncpg.connect(sandbox.database_url)
     try:
@@ -104,7 +107,7 @@ async def _until_settled(sandbox: Sandbox, checkouts: list[str]) -> dict[str, fl
         await connection.close()
 
 
-def _processor_seconds(sandbox_pid: int) -> Counter[str]:
+def processor_seconds(sandbox_pid: int) -> Counter[str]:
     """Processor time so far, by what a process of the sandbox is for; the customers are this process."""
     used = Counter({"customers": time.process_time()})
     sandbox = psutil.Process(sandbox_pid)

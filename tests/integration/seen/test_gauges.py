@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 import pytest_asyncio
 from prometheus_client import REGISTRY
@@ -59,16 +60,19 @@ async def system(
     """A database with very many payments."""
     system = await System.open(make_settings(module_database_url, Path(tmp_path_factory.mktemp("house"))))
     now = system.clock.now()
-    async with system.database.acquire() as connection:
-        await fill_shop(connection, "many.myshopify.com", scale.pick(ci=20_000, soak=1_000_000), until=now)
+    # A connection of its own: the system's give a statement up that takes so long.
+    connection = await asyncpg.connect(module_database_url)
+    try:
         await connection.execute("SET statement_timeout = 0")
+        await fill_shop(connection, "many.myshopify.com", scale.pick(ci=20_000, soak=1_000_000), until=now)
         await connection.execute(_JOBS, now)
         await connection.execute(_AGAIN)
         await connection.execute(_REFUNDS, now)
         await connection.execute(_ATTENDED, now)
         await settle_down(connection)
         await connection.execute("VACUUM (ANALYZE) jobs, refunds")
-        await connection.execute("SET statement_timeout = '15s'")
+    finally:
+        await connection.close()
     yield system
     await system.close()
 
