@@ -13,7 +13,8 @@ from app.money import AmountInvalid, parse_amount
 TEXT_MAX = 500
 
 _PAYMENT_ID = re.compile(r"[A-Za-z0-9_-]{22}")
-_GID = re.compile(r"gid://shopify/(\w+)/([^/?#]+)", re.IGNORECASE)
+# Only the beginning is of either case: of a set of "everything but" that would take a function 20 ms to compile.
+_GID = re.compile(r"(?i:gid://shopify)/(\w+)/([^/?#]+)")
 _BASE58 = r"[1-9A-HJ-NP-Za-km-z]"
 _SIGNATURE = re.compile(_BASE58 + r"{64,88}")
 _ADDRESS = re.compile(_BASE58 + r"{32,44}")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ ROOT = Path(__file__).parents[3]
 OSLS = ROOT / ".node" / "node_modules" / ".bin" / "osls"
 # AWS's limit for a function with its layers, unpacked, and what of it our own code may take.
 LIMIT_BYTES = 262_144_000
+# Flags of a compiled module that is checked by its source's hash (PEP 552).
+CHECKED_HASH = 0b11
 OWN_BYTES_MAX = 5_000_000
 # What docs/aws.md says the RDS Proxy must let through.
 CONNECTIONS_MAX = 400
@@ -41,6 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "serverless.yml", copy)
     for name in ("app", "chain", "handlers", "tests"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run(["sh", str(ROOT / "scripts" / "compile_code.sh"), str(copy)], check=True)
     osls(copy, "package", "--package", "packed")
     return copy
 
@@ -142,6 +146,11 @@ def test_the_package_has_what_the_functions_need_and_nothing_else(folder: Path, 
         package.extractall(tmp_path)
     assert {name.partition("/")[0] for name in names} == {"app", "chain", "handlers"}
     assert [name for name in names if name.startswith(("app/sandbox", "app/embedded_postgres"))] == []
+    # Every module is there compiled, by its source's hash, for the functions' Python.
+    for name in names:
+        if name.endswith(".py"):
+            compiled = tmp_path / Path(cache_from_source(name)).with_suffix("").with_suffix(".cpython-311.pyc")
+            assert int.from_bytes(compiled.read_bytes()[4:8], "little") == CHECKED_HASH, name
     # From another place than the repository: only what is packed can be imported.
     code = "import app; from handlers.aws import jobs, public, schedules, shopify; print(app.__file__)"
     ended = subprocess.run(

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 # As many done jobs as there are payments, and some of every other kind.
 _JOBS = """
 INSERT INTO jobs (kind, record, record_id, status, attempts, due_at, lease_until, lease_holder, created_at, updated_at)
-SELECT 'payment_resolve', 'payment', id, status::job_status, 1, $1::timestamptz + (n - 3) * interval '1 minute',
+SELECT 'payment_resolve', 'payment', id, status::job_status, 1, $1::timestamptz + (n - 3) * interval '1 hour',
     CASE WHEN status = 'running' THEN $1::timestamptz END, CASE WHEN status = 'running' THEN 'holder' END, $1, $1
 FROM (
     SELECT id, n, CASE WHEN n <= 3 THEN 'waiting' WHEN n = 4 THEN 'running' WHEN n <= 7 THEN 'dead' ELSE 'done' END
@@ -102,9 +102,9 @@ async def test_the_gauges_say_what_is_stored(system: System) -> None:
         "running": 1,
         "dead": 3,
     }
-    # Two minutes ago, one minute ago, now.
+    # Two hours ago, one hour ago, now.
     assert value("settle_jobs_due") == 3
-    assert 120 <= value("settle_oldest_due_job_seconds") < 240
+    assert 7_200 <= value("settle_oldest_due_job_seconds") < 10_800
     # One was done again since, the payment of another is dealt with.
     assert value("settle_dead_jobs") == 1
     async with system.database.acquire() as connection:
