@@ -1,8 +1,6 @@
 """The customer's page: the amount, the QR code, live status, and the way back to the shop."""
 
 import asyncio
-import base64
-import binascii
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,7 +12,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from app import metrics
-from app.errors import RequestInvalid, SettleError
+from app.errors import SettleError
 from app.languages.reader import Reader
 from app.logs import bind_contextvars, get_logger
 from app.page_feed import PaymentFeed
@@ -27,6 +25,7 @@ from app.transactions.relay import send_signed
 from handlers.pages import NO_STORE, render_page
 from handlers.qr_code import draw_qr
 from handlers.requests import Json, read_body, refuse_unknown, system_of
+from handlers.signed_transaction import read_signed
 
 # A stream that has nothing to say speaks up now and then, so that nobody in between closes it.
 HEARTBEAT_SECONDS = 15
@@ -35,15 +34,6 @@ _PING = b"event: ping\ndata: -\n\n"
 
 # How the Wallet Standard calls the clusters.
 CHAINS = {Cluster.live: "solana:mainnet", Cluster.test: "solana:devnet"}
-
-
-class SignedTransaction(msgspec.Struct):
-    """What a wallet that only signs gave back to the page: base64."""
-
-    transaction: str
-
-
-_signed_decoder = msgspec.json.Decoder(SignedTransaction)
 
 
 def payment_link(system: System, payment_id: str) -> str:
@@ -164,13 +154,10 @@ async def start_again(request: Request) -> Response:
 async def take_signed(request: Request) -> Response:
     """POST /pay/{id}/signed: a wallet in the browser that only signs left the sending to the page."""
     system, payment_id = system_of(request), request.path_params["payment_id"]
+    bind_contextvars(payment_id=payment_id)
     body = await read_body(request)
     request.state.reader = await find_reader(system, payment_id, request.headers.get("accept-language"))
-    try:
-        transaction = base64.b64decode(_signed_decoder.decode(body).transaction, validate=True)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, binascii.Error, ValueError):
-        raise RequestInvalid(problem='the body must be JSON such as {"transaction": "<base64>"}') from None
-    signature = await send_signed(system, payment_id, transaction)
+    signature = await send_signed(system, payment_id, read_signed(body))
     return Json({"signature": signature}, headers=NO_STORE)
 
 

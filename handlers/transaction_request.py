@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from app import metrics
 from app.errors import CustomerError, RequestInvalid, SettleError
+from app.logs import bind_contextvars
 from app.payments.attempts import note_refusal, note_scan
 from app.payments.issuing import offer_transaction
 from app.payments.view import PAYABLE, view_payment
@@ -20,10 +21,12 @@ from app.refunds import wording as refund_wording
 from app.refunds.issuing import describe_refund, offer_refund
 from app.refunds.refusals import RefundNotFound
 from app.transactions.issuing import Offer
+from app.transactions.relay import send_signed
 from chain.errors import Refused
 from handlers.network_address import read_network_address
 from handlers.pages import browsers_reader
 from handlers.requests import Json, read_body, refuse_unknown, system_of
+from handlers.signed_transaction import read_signed
 
 
 class TransactionRequest(msgspec.Struct):
@@ -93,6 +96,15 @@ async def give_refund_transaction(request: Request) -> Response:
     return _hand_out(offer)
 
 
+async def take_signed_refund(request: Request) -> Response:
+    """POST: a merchant's wallet in the browser only signed, and leaves the sending to us."""
+    system, refund_id = system_of(request), request.path_params["refund_id"]
+    bind_contextvars(refund_id=refund_id)
+    body = await read_body(request)
+    request.state.reader = await refund_wording.find_reader(system, refund_id, _language(request))
+    return Json({"signature": await send_signed(system, refund_id, read_signed(body))}, headers=_NO_STORE)
+
+
 async def refuse_unknown_refund(request: Request) -> Response:
     """What can not be a refund's id is no refund."""
     request.state.reader = browsers_reader(request)
@@ -156,5 +168,6 @@ TRANSACTIONS = [
     Route("/transactions/payment/{payment_id:payment}", WalletCall(describe_payment, give_transaction)),
     Route("/transactions/payment/{anything:path}", WalletCall(refuse_unknown, refuse_unknown)),
     Route("/transactions/refund/{refund_id:payment}", WalletCall(describe_refund_request, give_refund_transaction)),
+    Route("/transactions/refund/{refund_id:payment}/signed", take_signed_refund, methods=["POST"]),
     Route("/transactions/refund/{anything:path}", WalletCall(refuse_unknown_refund, refuse_unknown_refund)),
 ]

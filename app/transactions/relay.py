@@ -10,22 +10,22 @@ from chain.countersigning import check_countersigned, signature_of
 from chain.errors import NodeError, NodeRefused, NotCountersigned
 
 _FIND = """
-SELECT i.message, i.wallet, p.cluster FROM issued_transactions i JOIN payments p ON p.id = i.payment_id
-WHERE i.signature = $1 AND i.payment_id = $2 AND i.fate = 'live'
+SELECT i.message, i.wallet, g.cluster FROM issued_transactions i JOIN payment_groups g ON g.id = i.group_id
+WHERE i.signature = $1 AND (i.payment_id = $2 OR i.refund_id = $2) AND i.fate = 'live'
 """
 
 
-async def send_signed(system: System, payment_id: str, transaction: bytes) -> str:
-    """Send a transaction of this payment that its customer has signed; returns its signature.
+async def send_signed(system: System, record_id: str, transaction: bytes) -> str:
+    """Send a transaction of this payment or refund that its wallet has signed; returns its signature.
 
     Only what we issued and what may still land is sent, so nobody can use our node for something else. Whether it is
     sent by us or by the wallet makes no difference to what is watched. Raises NotCountersigned, NotTaken or
     ChainUnavailable.
     """
     signature = signature_of(transaction)
-    bind_contextvars(payment_id=payment_id, signature=signature)
+    bind_contextvars(signature=signature)
     async with system.database.acquire() as connection:
-        issued = await connection.fetchrow(_FIND, signature, payment_id)
+        issued = await connection.fetchrow(_FIND, signature, record_id)
     if issued is None:
         raise NotCountersigned
     check_countersigned(transaction, issued["message"], Pubkey.from_string(issued["wallet"]))

@@ -6,7 +6,7 @@ const button = document.getElementById("wallet-pay"), problem = document.getElem
 offerWallets(button, {
   chain: button.dataset.chain,
   request: button.dataset.request,
-  signed: null,
+  signed: `${button?.dataset.request}/signed`,
   begin: () => (problem.textContent = ""),
   fail: (sentence) => (problem.textContent = sentence),
 });

@@ -8,7 +8,7 @@ from playwright.async_api import expect
 from solders.keypair import Keypair
 
 from tests.accessibility import find_barriers
-from tests.customers import PATIENCE_MS
+from tests.customers import PATIENCE_MS, BrowserWallet
 from tests.desks import Desk
 from tests.waiting import wait_until
 
@@ -19,32 +19,7 @@ PAGES = (
     "/portal/settings", "/portal/privacy",
 )  # fmt: skip
 
-# A wallet in the browser, by the Wallet Standard; the sandbox's wallet signs and sends for it.
-WALLET = """
-(() => {
-  const chain = "solana:mainnet";
-  const account = { address: "ADDRESS", publicKey: new Uint8Array(32), chains: [chain], features: [] };
-  const wallet = {
-    version: "1.0.0", name: "Test Wallet", icon: "data:image/gif;base64,R0lGODlhAQABAAAAACw=", chains: [chain],
-    accounts: [account],
-    features: {
-      "standard:connect": { version: "1.0.0", connect: async () => ({ accounts: [account] }) },
-      "solana:signAndSendTransaction": {
-        version: "1.0.0", supportedTransactionVersions: ["legacy", 0],
-        async signAndSendTransaction({ transaction }) {
-          await window.signAndSend(btoa(String.fromCharCode(...transaction)));
-          return [{ signature: new Uint8Array(64) }];
-        },
-      },
-    },
-  };
-  const register = (api) => api.register(wallet);
-  window.addEventListener("wallet-standard:app-ready", (event) => register(event.detail));
-  window.dispatchEvent(new CustomEvent("wallet-standard:register-wallet", { detail: register }));
-})();
-"""
-
-# Another that only signs what it is given.
+# A wallet that only signs what it is given.
 SIGNER = """
 (() => {
   const chain = "solana:mainnet", bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
@@ -195,21 +170,17 @@ async def test_a_refund_is_approved_by_phone_and_the_page_follows(desk: Desk) ->
     await context.close()
 
 
-async def test_a_refund_is_paid_by_a_wallet_in_the_browser(desk: Desk) -> None:
-    box = desk.box
-    refund = await box.refund(await desk.box.paid("20.00"), "4.00")
-    merchant = await desk.merchant()
+@pytest.mark.parametrize("only_signs", [False, True], ids=["signs and sends", "signs"])
+async def test_a_refund_is_paid_by_a_wallet_in_the_browser(desk: Desk, only_signs: bool) -> None:
+    refund = await desk.box.refund(await desk.box.paid("20.00"), "4.00")
+    wallet = BrowserWallet(desk.box)
+    await wallet.fund("50")
     context, page = await desk.sign_in()
-
-    async def sign_and_send(transaction: str) -> None:
-        answer = await box.outside.post(f"/sandbox/wallets/{merchant}/send", json={"transaction": transaction})
-        assert answer.status_code == 200, answer.text
-
-    await page.expose_function("signAndSend", sign_and_send)
-    await page.add_init_script(WALLET.replace("ADDRESS", merchant))
+    await wallet.put_into(page, only_signs=only_signs)
     await page.goto(f"{desk.url}/portal/refunds/{refund['row']['id']}")
     await page.get_by_role("button", name="Pay with Test Wallet").click()
     await expect(page.locator(".page-head .badge").first).to_have_text("Refunded", timeout=PATIENCE_MS)
+    assert wallet.did == (["signed"] if only_signs else ["signed", "sent"])
     await context.close()
 
 
