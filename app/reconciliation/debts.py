@@ -36,7 +36,7 @@ class Repair:
 
 
 @dataclass(frozen=True)
-class _Duty:
+class Duty:
     """`owed`: the ids of the records that must have a job of the kind. `repay` gives it, if it is still owed."""
 
     kind: JobKind
@@ -52,14 +52,14 @@ def _enqueuing(kind: JobKind, record: RecordKind) -> Callable[[System, Connectio
     return repay
 
 
-def _owing(kind: JobKind, record: RecordKind, owed: str) -> _Duty:
-    return _Duty(kind, record, owed, _enqueuing(kind, record))
+def _owing(kind: JobKind, record: RecordKind, owed: str) -> Duty:
+    return Duty(kind, record, owed, _enqueuing(kind, record))
 
 
 _CAN_LAND = "EXISTS (SELECT FROM issued_transactions i WHERE i.{record}_id = r.id AND NOT i.final)"
-_DUTIES = (
+DUTIES = (
     _owing(JobKind.payment_resolve, RecordKind.payment, "SELECT id FROM payments WHERE status = 'paid'"),
-    _Duty(
+    Duty(
         JobKind.payment_reject,
         RecordKind.payment,
         f"SELECT id FROM payments r WHERE status = 'rejecting' AND NOT {_CAN_LAND.format(record='payment')}",  # noqa: S608
@@ -89,7 +89,10 @@ _UNACKNOWLEDGED = """NOT EXISTS (SELECT FROM shopify_mutations m WHERE m.record 
 # A dead job is not lost: it is listed, and a person begins it anew.
 _MISSING = """
 SELECT owed.id FROM ({owed}) AS owed (id) WHERE NOT EXISTS (
-    SELECT FROM jobs j WHERE j.record = $1 AND j.record_id = owed.id AND j.kind = $2 AND j.status <> 'done'
+    SELECT FROM jobs j WHERE j.kind = $2 AND j.record = $1 AND j.record_id = owed.id
+        AND j.status IN ('waiting', 'running')
+) AND NOT EXISTS (
+    SELECT FROM jobs j WHERE j.record = $1 AND j.record_id = owed.id AND j.kind = $2 AND j.status = 'dead'
 ) AND ($3::text IS NULL OR owed.id = $3) LIMIT $4
 """
 # Whoever comes second finds the job that the first one gave.
@@ -105,14 +108,19 @@ UPDATE issued_transactions SET poll_at = $1 WHERE id IN (
 LONGEST_WAIT = timedelta(hours=2)
 
 
+def missing_of(duty: Duty) -> str:
+    """The query for whom a duty is not done to: record, kind, one id or None, and how many at most."""
+    return _MISSING.format(owed=duty.owed.format(unacknowledged=_UNACKNOWLEDGED))
+
+
 async def repay(system: System, limit: int) -> list[Repair]:
     """Give back what is missing, of each sort so many at most."""
-    repairs = [repair for duty in _DUTIES for repair in await _repay_jobs(system, duty, limit)]
+    repairs = [repair for duty in DUTIES for repair in await _repay_jobs(system, duty, limit)]
     return repairs + await _watch_again(system, limit)
 
 
-async def _repay_jobs(system: System, duty: _Duty, limit: int) -> list[Repair]:
-    query = _MISSING.format(owed=duty.owed.format(unacknowledged=_UNACKNOWLEDGED))
+async def _repay_jobs(system: System, duty: Duty, limit: int) -> list[Repair]:
+    query = missing_of(duty)
     async with system.database.acquire() as connection:
         rows = await connection.fetch(query, duty.record, duty.kind, None, limit)
     repairs = []

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from solders.keypair import Keypair
 
-from app.reconciliation.debts import Debt
+from app.reconciliation.debts import DUTIES, Debt, missing_of
 from app.reconciliation.discrepancies import DiscrepancyNotFound, close_discrepancy, list_discrepancies
 from app.reconciliation.reconciler import Round, reconcile
 from app.records import Discrepancy, DiscrepancyKind
@@ -266,3 +266,16 @@ async def test_what_is_older_than_the_nodes_remember_is_not_compared(database_ur
         await TestContradictions().finished(box)
         await change(box, "UPDATE issued_transactions SET fate = 'dead', created_at = created_at - interval '2 days'")
         assert await look(box) == Round()
+
+
+async def test_a_round_goes_through_no_table_of_jobs_or_events(box: Box) -> None:
+    """However many were done: what is looked for has indexes of its own."""
+    async with box.house.system.database.acquire() as connection:
+        await connection.execute("SET enable_seqscan = off")
+        for duty in DUTIES:
+            plan = await connection.fetch(f"EXPLAIN {missing_of(duty)}", duty.record, duty.kind, None, 200)
+            text = "\n".join(row[0] for row in plan)
+            assert "Seq Scan on jobs" not in text, text
+            assert "Seq Scan on inbox_events" not in text, text
+            assert "Seq Scan on payments" not in text, text
+        await connection.execute("RESET enable_seqscan")
