@@ -23,6 +23,7 @@ from app.logs import get_logger
 from app.onboarding.record import touch
 from app.records import Cluster, Merchant, RecordKind, WalletChallenge
 from app.system import System
+from app.transactions import own_addresses
 from chain.addresses import parse_wallet
 from chain.errors import NodeError, Refused
 from chain.payout_account import build_account_message, has_signed, wire_of
@@ -30,10 +31,7 @@ from chain.payout_account import build_account_message, has_signed, wire_of
 # Of one merchant's challenges so many are kept; more take the place of the oldest.
 CHALLENGES_MAX = 5
 
-_IS_OURS = """
-SELECT EXISTS (SELECT FROM payment_groups WHERE address = $1 OR base = $1)
-    OR EXISTS (SELECT FROM former_pins WHERE address = $1 OR base = $1)
-"""
+_IS_OURS = f"SELECT {own_addresses.is_ours('$1')}"
 _ADD = """
 INSERT INTO wallet_challenges (nonce, merchant_id, wallet, proof, content, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
 """

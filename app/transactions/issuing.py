@@ -20,6 +20,7 @@ from app.system import System
 from app.tracing import tracing
 from app.transactions import pinning, refusals
 from app.transactions.issued import store_issued
+from app.transactions.own_addresses import is_ours
 from app.transactions.pinning import Pinned
 from app.transactions.purpose import Terms
 from app.transactions.quotas import Ask, Cost, check_quotas
@@ -40,13 +41,12 @@ _ISSUED = metrics.transaction_requests_total.labels("issued")
 
 # What a request reads for the wallet $2 beside its case, where the payment is `p`. Keys and single-use addresses of the
 # past are ours, too.
-STANDING = """
+STANDING = f"""
     ARRAY(SELECT i FROM issued_transactions i
         WHERE (i.payment_id = $1 OR i.refund_id = $1) AND i.fate = 'live' ORDER BY i.id DESC) AS live,
-    EXISTS (SELECT FROM payment_groups WHERE address = $2 OR base = $2)
-        OR EXISTS (SELECT FROM former_pins WHERE address = $2 OR base = $2) AS is_ours,
+    {is_ours("$2")} AS is_ours,
     EXISTS (SELECT FROM issuing_pauses s WHERE s.cluster = p.cluster AND s.lifted_at IS NULL) AS is_paused
-"""
+"""  # noqa: S608  # a constant of ours
 
 
 class Case(Struct, frozen=True):
