@@ -247,7 +247,14 @@ def test_settle_runs_in_it_is_started_again_when_killed_and_ends_with_it(fresh: 
     parent = fresh.tree[0]
 
     def workers() -> list[psutil.Process]:
-        return [child for child in parent.children() if child.cmdline()[-1:] == ["worker"]]
+        return [child for child in parent.children() if is_worker(child)]
+
+    def is_worker(child: psutil.Process) -> bool:
+        try:
+            return child.cmdline()[-1:] == ["worker"]
+        except psutil.NoSuchProcess:
+            # A zombie, too: killed, and not waited for yet.
+            return False
 
     [first] = workers()
     first.kill()

@@ -102,6 +102,12 @@ async def test_what_vanished_before_shopify_was_told_is_not_told(box: Box) -> No
     await box.fault("shopify", "status", value=503)
     checkout, signature = await pay(box)
     await box.until_status(checkout, "paid")
+
+    async def has_failed() -> bool:
+        return bool(await box.house.rows("SELECT FROM shopify_calls WHERE outcome = 'retry'"))
+
+    # The next try is seconds away, so that none is made while the switches are changed.
+    await wait_until(has_failed, 20, "the first try has failed")
     await vanish(box, signature)
     await box.mend()
     await box.fault("shopify", "status", value=503)
