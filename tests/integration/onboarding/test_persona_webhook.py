@@ -171,3 +171,11 @@ def test_while_the_secret_changes_either_signature_and_either_secret_is_enough()
         check_signature(both, body, ["another"])
     with pytest.raises(IdentitySignatureInvalid):
         check_signature(both.replace("t=1790000000", "t=1790000001"), body, ["new", "old"])
+
+
+def test_more_signatures_than_persona_sends_are_refused_unread() -> None:
+    """Else a stranger has the body digested as often as a header can ask for it: seconds, with nothing signed."""
+    body = b"{}"
+    check_signature(f"t=1,v1=00 {sign(body)}", body, [SECRET])
+    with pytest.raises(IdentitySignatureInvalid):
+        check_signature(f"t=1,v1=00 t=2,v1=00 {sign(body)}", body, [SECRET])
