@@ -48,7 +48,6 @@ class Tracing:
             raise TracingUnavailable(setting=variable("otlp_url")) from None
         self._api = trace
         resource = Resource({"service.name": f"settle-{service}", "deployment.environment.name": settings.environment})
-        # The attributes are few; a limit on their length keeps an odd one from filling the collector.
         self._provider = TracerProvider(resource=resource, id_generator=cast(Any, _Ids()))
         exporter = OTLPSpanExporter(endpoint=settings.otlp_url, timeout=settings.otlp_timeout_seconds)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))

@@ -1,8 +1,7 @@
 """How often one address, or everybody together for one payment, may ask at the public door.
 
 What a transaction may cost is limited elsewhere, exactly and over all processes (app/transactions/quotas.py). This
-keeps one process free for others, and counts in its own memory. Shopify's webhooks and Helius', and what operators
-ask, are never counted.
+keeps one process free for others, and counts in its own memory. Webhooks, and what operators ask, are never counted.
 """
 
 import math
@@ -20,11 +19,10 @@ from app.networks import read_network
 from app.settings import Settings
 from handlers.network_address import read_network_address
 from handlers.pages import browsers_reader
+from handlers.transaction_request import OPEN
 
 _COUNTED = ("/pay/", "/transactions/", "/portal", "/install", "/redirect")
 _PAYMENT = re.compile(r"/(?:pay|transactions/(?:payment|refund))/([A-Za-z0-9_-]{22})(?:/|$)")
-# A wallet in a browser reads the refusal only with this (CORS).
-_OPEN = ((b"access-control-allow-origin", b"*"),)
 
 
 class AskedTooOften(CustomerError):
@@ -91,5 +89,6 @@ class RateLimits:
         metrics.rate_limited_total.labels(limit=limit).inc()
         scope["state"]["reader"] = browsers_reader(Request(scope))
         if scope["path"].startswith("/transactions/"):
-            scope["state"]["headers"] = _OPEN
+            # A wallet in a browser reads the refusal only with this.
+            scope["state"]["headers"] = OPEN
         raise AskedTooOften(seconds=math.ceil(wait))

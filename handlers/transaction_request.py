@@ -38,7 +38,7 @@ class TransactionRequest(msgspec.Struct):
 _decoder = msgspec.json.Decoder(TransactionRequest)
 _NO_STORE = {"Cache-Control": "no-store"}
 # On every answer, and on what a browser asks before it asks (CORS).
-_OPEN = ((b"access-control-allow-origin", b"*"),)
+OPEN = ((b"access-control-allow-origin", b"*"),)
 _ALLOWED = {
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
     "Access-Control-Allow-Headers": "Accept, Accept-Encoding, Cache-Control, Content-Type",
@@ -152,7 +152,7 @@ class WalletCall:
         self._answers = {"GET": describe, "HEAD": describe, "POST": give, "OPTIONS": _allow}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"]["headers"] = _OPEN
+        scope["state"]["headers"] = OPEN
         answer = self._answers.get(scope["method"])
         if answer is None:
             raise HTTPException(405)

@@ -3,7 +3,6 @@
 That is always safe: the last look of every job, and of the watcher, decides whether what it does is still due.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -12,8 +11,7 @@ from app import events, metrics
 from app.database import Connection
 from app.jobs import queue
 from app.logs import get_logger
-from app.payments.rejection import reject_when_dead as reject_payment
-from app.records import JobKind, RecordKind
+from app.records import DeclinedKind, JobKind, RecordKind
 from app.system import System
 
 
@@ -37,55 +35,43 @@ class Repair:
 
 @dataclass(frozen=True)
 class Duty:
-    """`owed`: the ids of the records that must have a job of the kind. `repay` gives it, if it is still owed."""
+    """`owed`: the query for the ids of the records that must have a job of the kind."""
 
     kind: JobKind
     record: RecordKind
     owed: str
-    repay: Callable[[System, Connection, str], Awaitable[None]]
-
-
-def _enqueuing(kind: JobKind, record: RecordKind) -> Callable[[System, Connection, str], Awaitable[None]]:
-    async def repay(system: System, connection: Connection, record_id: str) -> None:
-        await queue.enqueue(connection, kind, record, record_id, at=system.clock.now())
-
-    return repay
-
-
-def _owing(kind: JobKind, record: RecordKind, owed: str) -> Duty:
-    return Duty(kind, record, owed, _enqueuing(kind, record))
 
 
 _CAN_LAND = "EXISTS (SELECT FROM issued_transactions i WHERE i.{record}_id = r.id AND NOT i.final)"
+_UNACKNOWLEDGED = """NOT EXISTS (SELECT FROM shopify_mutations m WHERE m.record = 'declined'
+    AND m.record_id = declined_sessions.id::text AND m.acknowledged_at IS NOT NULL)"""
 DUTIES = (
-    _owing(JobKind.payment_resolve, RecordKind.payment, "SELECT id FROM payments WHERE status = 'paid'"),
+    Duty(JobKind.payment_resolve, RecordKind.payment, "SELECT id FROM payments WHERE status = 'paid'"),
     Duty(
         JobKind.payment_reject,
         RecordKind.payment,
         f"SELECT id FROM payments r WHERE status = 'rejecting' AND NOT {_CAN_LAND.format(record='payment')}",  # noqa: S608
-        reject_payment,
     ),
-    _owing(JobKind.refund_resolve, RecordKind.refund, "SELECT id FROM refunds WHERE status = 'paid'"),
-    _owing(
+    Duty(JobKind.refund_resolve, RecordKind.refund, "SELECT id FROM refunds WHERE status = 'paid'"),
+    Duty(
         JobKind.refund_reject,
         RecordKind.refund,
         f"""SELECT id FROM refunds r WHERE status = 'rejecting'
             OR status = 'denying' AND NOT {_CAN_LAND.format(record="refund")}""",  # noqa: S608
     ),
-    _owing(
-        JobKind.capture_reject,
-        RecordKind.declined,
-        "SELECT id::text FROM declined_sessions WHERE kind = 'capture' AND {unacknowledged}",
+    *(
+        Duty(
+            kind,
+            RecordKind.declined,
+            f"SELECT id::text FROM declined_sessions WHERE kind = '{declined}' AND {_UNACKNOWLEDGED}",  # noqa: S608
+        )
+        for kind, declined in (
+            (JobKind.capture_reject, DeclinedKind.capture),
+            (JobKind.void_reject, DeclinedKind.void),
+        )
     ),
-    _owing(
-        JobKind.void_reject,
-        RecordKind.declined,
-        "SELECT id::text FROM declined_sessions WHERE kind = 'void' AND {unacknowledged}",
-    ),
-    _owing(JobKind.inbox_event, RecordKind.inbox, "SELECT id::text FROM inbox_events WHERE processed_at IS NULL"),
+    Duty(JobKind.inbox_event, RecordKind.inbox, "SELECT id::text FROM inbox_events WHERE processed_at IS NULL"),
 )
-_UNACKNOWLEDGED = """NOT EXISTS (SELECT FROM shopify_mutations m WHERE m.record = 'declined'
-    AND m.record_id = declined_sessions.id::text AND m.acknowledged_at IS NOT NULL)"""
 # A dead job is not lost: it is listed, and a person begins it anew.
 _MISSING = """
 SELECT owed.id FROM ({owed}) AS owed (id) WHERE NOT EXISTS (
@@ -110,7 +96,7 @@ LONGEST_WAIT = timedelta(hours=2)
 
 def missing_of(duty: Duty) -> str:
     """The query for whom a duty is not done to: record, kind, one id or None, and how many at most."""
-    return _MISSING.format(owed=duty.owed.format(unacknowledged=_UNACKNOWLEDGED))
+    return _MISSING.format(owed=duty.owed)
 
 
 async def repay(system: System, limit: int) -> list[Repair]:
@@ -129,7 +115,7 @@ async def _repay_jobs(system: System, duty: Duty, limit: int) -> list[Repair]:
             await connection.execute(_TURN, _TURNS, row["id"])
             if not await connection.fetch(query, duty.record, duty.kind, row["id"], 1):
                 continue
-            await duty.repay(system, connection, row["id"])
+            await queue.enqueue(connection, duty.kind, duty.record, row["id"], at=system.clock.now())
             repairs.append(await _note(system, connection, Debt.job_lost, duty.record, row["id"], job=duty.kind))
     return repairs
 

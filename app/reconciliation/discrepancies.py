@@ -26,9 +26,7 @@ ORDER BY found_at, id LIMIT $2
 """
 _CLOSE = "UPDATE discrepancies SET closed_at = $2, note = $3 WHERE id = $1 AND closed_at IS NULL RETURNING *"
 # What the chain is seen to agree with is over.
-_OVER = """
-UPDATE discrepancies SET closed_at = $2 WHERE closed_at IS NULL AND signature = ANY($1) RETURNING id
-"""
+_OVER = "UPDATE discrepancies SET closed_at = $2 WHERE closed_at IS NULL AND signature = ANY($1)"
 # Shopify said so, and has not acknowledged since (app/shopify/mutation.py raised the alarm then).
 _CONTRADICTED = """
 SELECT m.record, m.record_id, coalesce(p.merchant_id, r.merchant_id) AS merchant_id FROM shopify_mutations m
