@@ -186,4 +186,7 @@ async def give_back(connection: Connection) -> None:
 
 async def settle_down(connection: Connection) -> None:
     """Bring the database's statistics and visibility up to date, as autovacuum does in time."""
-    await connection.execute("VACUUM (ANALYZE) payments, payment_groups, issued_transactions, refunds")
+    await connection.execute(
+        "VACUUM (ANALYZE) payments, payment_groups, issued_transactions, refunds, jobs, events, shopify_mutations,"
+        " shopify_calls"
+    )

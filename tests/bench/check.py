@@ -54,7 +54,6 @@ async def _store(dsn: str, count: int) -> None:
         merchant = await fill_shop(connection, f"shop-{count}.myshopify.com", count, until=now)
         await write_history(connection, merchant, due_at=now + timedelta(days=1))
         await settle_down(connection)
-        await connection.execute("VACUUM (ANALYZE) jobs, events, shopify_mutations, shopify_calls")
     finally:
         await connection.close()
 

@@ -51,7 +51,6 @@ async def _store(sandbox: Sandbox, count: int) -> None:
         await finish_all(connection, merchant)
         await write_history(connection, merchant, due_at=datetime.now(UTC))
         await settle_down(connection)
-        await connection.execute("VACUUM (ANALYZE) jobs, events, shopify_mutations, shopify_calls")
         await connection.execute("CHECKPOINT")
     finally:
         await connection.close()

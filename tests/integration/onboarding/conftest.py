@@ -7,6 +7,7 @@ import httpx
 import pytest_asyncio
 
 from tests.box import Box, open_box, open_browser
+from tests.integration.onboarding.merchant import Merchant
 
 
 @pytest_asyncio.fixture
@@ -20,3 +21,10 @@ async def box(database_url: str, tmp_path: Path) -> AsyncIterator[Box]:
 async def browser() -> AsyncIterator[httpx.AsyncClient]:
     async with open_browser() as opened:
         yield opened
+
+
+@pytest_asyncio.fixture
+async def merchant(box: Box, browser: httpx.AsyncClient) -> Merchant:
+    signed_in = Merchant(box, browser)
+    await signed_in.sign_in()
+    return signed_in

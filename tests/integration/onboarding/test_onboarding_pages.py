@@ -4,20 +4,13 @@ import html
 import re
 
 import httpx
-import pytest
 
 from tests.box import Box
-from tests.integration.onboarding.test_onboarding import NEW_SHOP, Merchant, fund, row
+from tests.integration.onboarding.merchant import NEW_SHOP, Merchant, fund
+from tests.integration.onboarding.test_onboarding import row
 from tests.integration.portal.test_pages import check_page
 
 PAGE = "/portal/onboarding"
-
-
-@pytest.fixture
-async def merchant(box: Box, browser: httpx.AsyncClient) -> Merchant:
-    signed_in = Merchant(box, browser)
-    await signed_in.sign_in()
-    return signed_in
 
 
 class Forms:

@@ -12,7 +12,7 @@ import pytest
 from app.identity.webhook import IdentitySignatureInvalid, check_signature
 from app.sandbox.persona_webhook import SECRET
 from tests.box import Box, open_box
-from tests.integration.onboarding.test_onboarding import NEW_SHOP, Merchant
+from tests.integration.onboarding.merchant import NEW_SHOP, Merchant
 from tests.waiting import wait_until
 
 
@@ -20,13 +20,6 @@ from tests.waiting import wait_until
 async def box(database_url: str, tmp_path: Path) -> Any:
     async with open_box(database_url, tmp_path, identity_provider="persona") as opened:
         yield opened
-
-
-@pytest.fixture
-async def merchant(box: Box, browser: httpx.AsyncClient) -> Merchant:
-    signed_in = Merchant(box, browser)
-    await signed_in.sign_in()
-    return signed_in
 
 
 def sign(body: bytes, secret: str = SECRET, at: str = "1790000000") -> str:

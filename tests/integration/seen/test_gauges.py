@@ -70,7 +70,6 @@ async def system(
         await connection.execute(_REFUNDS, now)
         await connection.execute(_ATTENDED, now)
         await settle_down(connection)
-        await connection.execute("VACUUM (ANALYZE) jobs, refunds")
     finally:
         await connection.close()
     yield system
