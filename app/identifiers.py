@@ -15,6 +15,11 @@ def new_refund_id() -> str:
     return secrets.token_urlsafe(16)
 
 
+def new_scan_id() -> str:
+    """Id of what a merchant's wallet scans to show whose it is, in the link that it follows; as that of a payment."""
+    return secrets.token_urlsafe(16)
+
+
 def new_memo() -> str:
     """Memo of a payment's or refund's transactions. On the chain for ever, so it is not the page's id."""
     return secrets.token_urlsafe(12)

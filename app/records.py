@@ -577,7 +577,7 @@ class Onboarding(Record, frozen=True):
     merchant_id: int
     # The wallet whose key the merchant was shown to have, base58.
     wallet: str | None
-    # `message` or `transaction`: what was signed.
+    # `message`, `transaction` or `scanned`: what was signed.
     wallet_proof: str | None
     wallet_proved_at: datetime | None
     terms_version: str | None
@@ -625,7 +625,7 @@ class WalletChallenge(Record, frozen=True):
         "id": "bigint NOT NULL",
         "nonce": "text NOT NULL",
         "merchant_id": "bigint NOT NULL",
-        "wallet": "text NOT NULL",
+        "wallet": "text",
         "proof": "text NOT NULL",
         "content": "bytea NOT NULL",
         "expires_at": "timestamp(6) with time zone NOT NULL",
@@ -637,10 +637,11 @@ class WalletChallenge(Record, frozen=True):
     # 43 characters of base64url.
     nonce: str
     merchant_id: int
-    wallet: str
-    # `message` or `transaction`.
+    # Null for `scanned`: whichever wallet signs.
+    wallet: str | None
+    # `message`, `transaction` or `scanned`.
     proof: str
-    # What must be signed, byte for byte: a text, or a transaction's message.
+    # What must be signed, byte for byte: a text, or a transaction's message. For `scanned` the memo of one.
     content: bytes
     expires_at: datetime
 

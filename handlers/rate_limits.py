@@ -22,7 +22,7 @@ from handlers.pages import browsers_reader
 from handlers.transaction_request import OPEN
 
 _COUNTED = ("/pay/", "/transactions/", "/portal", "/install", "/redirect")
-_PAYMENT = re.compile(r"/(?:pay|transactions/(?:payment|refund))/([A-Za-z0-9_-]{22})(?:/|$)")
+_PAYMENT = re.compile(r"/(?:pay|transactions/(?:payment|refund|wallet))/([A-Za-z0-9_-]{22})(?:/|$)")
 
 
 class AskedTooOften(CustomerError):

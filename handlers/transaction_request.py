@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from app import metrics
 from app.errors import CustomerError, RequestInvalid, SettleError
 from app.logs import bind_contextvars
+from app.onboarding import scanned_wallets
 from app.payments.attempts import note_refusal, note_scan
 from app.payments.issuing import offer_transaction
 from app.payments.view import PAYABLE, view_payment
@@ -111,6 +112,28 @@ async def refuse_unknown_refund(request: Request) -> Response:
     raise RefundNotFound
 
 
+async def describe_scan(request: Request) -> Response:
+    """GET: the same for a code that a merchant's wallet scans to show whose it is."""
+    system, nonce = system_of(request), request.path_params["nonce"]
+    request.state.reader = await scanned_wallets.find_reader(system, nonce, _language(request))
+    label = await scanned_wallets.describe_scan(system, nonce, _language(request))
+    return Json({"label": label, "icon": f"{system.settings.public_url}/static/icon.svg"}, headers=_NO_STORE)
+
+
+async def give_scan_transaction(request: Request) -> Response:
+    """POST: the transaction by which the account shows that it is the merchant's."""
+    account = await _read_account(request)
+    system, nonce = system_of(request), request.path_params["nonce"]
+    request.state.reader = await scanned_wallets.find_reader(system, nonce, _language(request))
+    return _hand_out(await scanned_wallets.offer_scan(system, nonce, account, _language(request)))
+
+
+async def refuse_unknown_scan(request: Request) -> Response:
+    """What can not be a code's id is no code."""
+    request.state.reader = browsers_reader(request)
+    raise scanned_wallets.ScanOver
+
+
 async def _read_account(request: Request) -> str:
     """Raises RequestInvalid."""
     try:
@@ -170,4 +193,6 @@ TRANSACTIONS = [
     Route("/transactions/refund/{refund_id:payment}", WalletCall(describe_refund_request, give_refund_transaction)),
     Route("/transactions/refund/{refund_id:payment}/signed", take_signed_refund, methods=["POST"]),
     Route("/transactions/refund/{anything:path}", WalletCall(refuse_unknown_refund, refuse_unknown_refund)),
+    Route("/transactions/wallet/{nonce:payment}", WalletCall(describe_scan, give_scan_transaction)),
+    Route("/transactions/wallet/{anything:path}", WalletCall(refuse_unknown_scan, refuse_unknown_scan)),
 ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "prisma" / "migrations"
 # The last migration that no release went before.
-UNRELEASED = "20261125112000_reconciliation"
+UNRELEASED = "20261125151500_scanned_wallets"
 
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _TEXT = re.compile(r"'(?:[^']|'')*'")

@@ -39,7 +39,7 @@ _TRIM = """
 DELETE FROM wallet_challenges WHERE expires_at <= $2 OR merchant_id = $1 AND id NOT IN (
     SELECT id FROM wallet_challenges WHERE merchant_id = $1 ORDER BY id DESC LIMIT $3)
 """
-_USE = "DELETE FROM wallet_challenges WHERE nonce = $1 AND merchant_id = $2 RETURNING *"
+_USE = "DELETE FROM wallet_challenges WHERE nonce = $1 AND merchant_id = $2 AND wallet IS NOT NULL RETURNING *"
 _PROVED = "UPDATE onboardings SET wallet = $2, wallet_proof = $3, wallet_proved_at = $4 WHERE merchant_id = $1"
 
 
@@ -70,6 +70,8 @@ class Proof(StrEnum):
     message = "message"
     # It makes the wallet's USDC account, which the merchant pays for.
     transaction = "transaction"
+    # The same, fetched by a wallet that scans a code, and sent by it (app/onboarding/scanned_wallets.py).
+    scanned = "scanned"
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ class Challenge:
 
 
 async def challenge(system: System, merchant: Merchant, address: str, proof: Proof) -> Challenge:
-    """Something to sign with this wallet (base58). Raises WalletUnfit or ChainUnreachable."""
-    wallet = await _read_wallet(system, address)
+    """Something to sign with this wallet (base58): message or transaction. Raises WalletUnfit or ChainUnreachable."""
+    wallet = await read_wallet(system, address)
     nonce, now = secrets.token_urlsafe(32), system.clock.now()
     expires_at = now + timedelta(seconds=system.settings.wallet_challenge_seconds)
     if proof is Proof.message:
@@ -92,12 +94,27 @@ async def challenge(system: System, merchant: Merchant, address: str, proof: Pro
         content, shown = text.encode(), text
     else:
         parts = system.clusters[Cluster.live]
-        content = build_account_message(wallet, parts.mint, nonce, await _blockhash(system))
+        content = build_account_message(wallet, parts.mint, nonce, await newest_blockhash(system))
         shown = b64encode(wire_of(content)).decode()
     async with system.database.transaction() as connection:
-        await connection.execute(_ADD, nonce, merchant.id, str(wallet), proof, content, expires_at)
-        await connection.execute(_TRIM, merchant.id, now, CHALLENGES_MAX)
+        await add_challenge(connection, nonce, merchant.id, str(wallet), proof, content, expires_at, at=now)
     return Challenge(nonce, proof, shown, expires_at)
+
+
+async def add_challenge(
+    connection: Connection,
+    nonce: str,
+    merchant_id: int,
+    wallet: str | None,
+    proof: Proof,
+    content: bytes,
+    expires_at: datetime,
+    *,
+    at: datetime,
+) -> None:
+    """Keep it until it is used. `wallet` None: whichever signs."""
+    await connection.execute(_ADD, nonce, merchant_id, wallet, proof, content, expires_at)
+    await connection.execute(_TRIM, merchant_id, at, CHALLENGES_MAX)
 
 
 async def prove(system: System, merchant: Merchant, nonce: str, signed: str) -> None:
@@ -113,26 +130,32 @@ async def prove(system: System, merchant: Merchant, nonce: str, signed: str) -> 
     known, now = WalletChallenge.from_row(row), system.clock.now()
     if known.expires_at <= now:
         raise ProofInvalid(problem="its time is over")
-    wallet, proof = await _read_wallet(system, known.wallet), Proof(known.proof)
+    assert known.wallet is not None
+    wallet, proof = await read_wallet(system, known.wallet), Proof(known.proof)
     signature = _read_signature(signed, known.content, proof)
     if not has_signed(wallet, known.content, signature):
         raise ProofInvalid(problem="the signature is not that wallet's")
     if proof is Proof.transaction:
         await _send(system, wire_of(known.content, signature))
     async with system.database.transaction() as connection:
-        before = await touch(connection, merchant.id, at=now)
-        await connection.execute(_PROVED, merchant.id, known.wallet, proof, now)
-        await events.write_event(
-            connection,
-            RecordKind.merchant,
-            str(merchant.id),
-            events.WALLET_PROVED,
-            at=now,
-            proof=proof,
-            before=before.wallet,
-            wallet=known.wallet,
-        )
-    get_logger().info("wallet_proved", merchant_id=merchant.id, wallet=known.wallet, proof=proof)
+        await note_proof(connection, merchant.id, known.wallet, proof, at=now)
+
+
+async def note_proof(connection: Connection, merchant_id: int, wallet: str, proof: Proof, *, at: datetime) -> None:
+    """The merchant has shown that this wallet (base58) is its own."""
+    before = await touch(connection, merchant_id, at=at)
+    await connection.execute(_PROVED, merchant_id, wallet, proof, at)
+    await events.write_event(
+        connection,
+        RecordKind.merchant,
+        str(merchant_id),
+        events.WALLET_PROVED,
+        at=at,
+        proof=proof,
+        before=before.wallet,
+        wallet=wallet,
+    )
+    get_logger().info("wallet_proved", merchant_id=merchant_id, wallet=wallet, proof=proof)
 
 
 async def is_ours(system: System, connection: Connection, wallet: Pubkey) -> bool:
@@ -143,7 +166,8 @@ async def is_ours(system: System, connection: Connection, wallet: Pubkey) -> boo
     return found
 
 
-async def _read_wallet(system: System, address: str) -> Pubkey:
+async def read_wallet(system: System, address: str) -> Pubkey:
+    """An address (base58) that may be a payout wallet. Raises WalletUnfit."""
     try:
         wallet = parse_wallet(address)
     except Refused as refusal:
@@ -188,7 +212,8 @@ def _read_signature(signed: str, content: bytes, proof: Proof) -> bytes:
     return signature
 
 
-async def _blockhash(system: System) -> Hash:
+async def newest_blockhash(system: System) -> Hash:
+    """One that a wallet has time to sign with. Raises ChainUnreachable."""
     try:
         return (await system.clusters[Cluster.live].node.latest_blockhash("confirmed")).hash
     except NodeError as error:

@@ -1,6 +1,6 @@
 """The merchant's way to taking payments, as calls for the portal's pages."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -27,7 +27,7 @@ Text = Annotated[str, Meta(max_length=4_096)]
 
 class _Wallet(Struct):
     wallet: Annotated[str, Meta(max_length=64)]
-    proof: Proof
+    proof: Literal["message", "transaction"]
 
 
 class _Proof(Struct):
@@ -54,7 +54,7 @@ async def show_progress(request: Request, visitor: Visitor) -> Response:
 async def ask_wallet(request: Request, visitor: Visitor) -> Response:
     """POST .../wallet: something to sign with the wallet."""
     wanted = await _read(request, _Wallet)
-    asked = await challenge(system_of(request), visitor.merchant, wanted.wallet, wanted.proof)
+    asked = await challenge(system_of(request), visitor.merchant, wanted.wallet, Proof(wanted.proof))
     return Json(
         {"nonce": asked.nonce, "proof": asked.proof, "content": asked.content, "expires_at": asked.expires_at}, 201
     )

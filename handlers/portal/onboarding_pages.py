@@ -1,5 +1,6 @@
 """The merchant's way to taking payments, as a page: what is done, what is left, and each step explained."""
 
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -7,14 +8,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app.onboarding.progress import Step, accept_terms, check_identity, finish, pause, read_progress
-from app.onboarding.wallets import Proof, challenge, prove
+from app.onboarding.scanned_wallets import look_at_scan, open_scan, take_signer
+from app.onboarding.wallets import ChainUnreachable, Proof, challenge, prove
 from app.portal.sessions import Visitor
 from app.records import Cluster
 from handlers.checkout_page import CHAINS
 from handlers.portal.access import form_of, signed_in
 from handlers.portal.onboarding import RETURN_PATH
 from handlers.portal.pages import draw
-from handlers.requests import system_of
+from handlers.qr_code import draw_qr
+from handlers.requests import Json, system_of
 
 PATH = "/portal/onboarding"
 
@@ -36,6 +39,28 @@ async def take_proof(request: Request, visitor: Visitor) -> Response:
     form = form_of(request)
     await prove(system_of(request), visitor.merchant, form.get("nonce", ""), form.get("signed", "").strip())
     return RedirectResponse(f"{PATH}?done=proved", 303)
+
+
+async def begin_scan(request: Request, visitor: Visitor) -> Response:
+    """POST .../scan: the page then shows a code for a wallet to scan."""
+    await open_scan(system_of(request), visitor.merchant)
+    return RedirectResponse(PATH, 303)
+
+
+async def take_scan(request: Request, visitor: Visitor) -> Response:
+    """POST .../scan/take: field `wallet`, one of those that have signed; it is the merchant's."""
+    await take_signer(system_of(request), visitor.merchant, form_of(request).get("wallet", ""))
+    return RedirectResponse(f"{PATH}?done=proved", 303)
+
+
+async def tell_scan(request: Request, visitor: Visitor) -> Response:
+    """GET /portal/api/onboarding/scan: which wallets have signed; `mark` is another when the page would be."""
+    standing = await look_at_scan(system_of(request), visitor.merchant)
+    if standing is None:
+        return Json({"signers": [], "mark": None})
+    if standing.signers is None:
+        raise ChainUnreachable
+    return Json({"signers": standing.signers, "mark": standing.mark})
 
 
 async def take_terms(request: Request, visitor: Visitor) -> Response:
@@ -67,7 +92,10 @@ async def pause_shop(request: Request, visitor: Visitor) -> Response:
 
 async def _draw(request: Request, visitor: Visitor, **what: Any) -> Response:
     system = system_of(request)
-    progress = await read_progress(system, visitor.merchant.id)
+    progress, standing = await asyncio.gather(
+        read_progress(system, visitor.merchant.id), look_at_scan(system, visitor.merchant)
+    )
+    qr_svg = None if standing is None else await asyncio.to_thread(draw_qr, standing.scan.link)
     given = {"challenge": None, "wallet": "", "identity_url": None} | what
     return await draw(
         request,
@@ -81,6 +109,8 @@ async def _draw(request: Request, visitor: Visitor, **what: Any) -> Response:
         steps=tuple(Step),
         settings=system.settings,
         chain=CHAINS[Cluster.live],
+        scanned=standing,
+        qr_svg=qr_svg,
         **given,
     )
 
@@ -89,6 +119,9 @@ ONBOARDING_PAGES: list[BaseRoute] = [
     Route(PATH, signed_in(show_onboarding), methods=["GET"]),
     Route(f"{PATH}/wallet", signed_in(ask_wallet), methods=["POST"]),
     Route(f"{PATH}/proof", signed_in(take_proof), methods=["POST"]),
+    Route(f"{PATH}/scan", signed_in(begin_scan), methods=["POST"]),
+    Route(f"{PATH}/scan/take", signed_in(take_scan), methods=["POST"]),
+    Route("/portal/api/onboarding/scan", signed_in(tell_scan, in_use=False), methods=["GET"]),
     Route(f"{PATH}/terms", signed_in(take_terms), methods=["POST"]),
     Route(f"{PATH}/identity", signed_in(take_identity), methods=["POST"]),
     Route(f"{PATH}/finish", signed_in(open_shop), methods=["POST"]),

@@ -1,4 +1,4 @@
-// A refund that is on its way: asked how it stands, and the page is made anew when that is different.
+// Something that is on its way, a refund or a wallet's signature: asked how it stands, and the page is made anew when that is different.
 
 const ASK_MS = 2000, PATIENCE_MS = 8000;
 const ENDED = "Your session has ended. Open Settle from your Shopify admin again, then load this page anew.";

@@ -3,6 +3,8 @@
 import random
 from typing import Any
 
+from playwright.sync_api import Page
+
 from scripts.screenshots.camera import Camera
 from scripts.screenshots.world import World
 
@@ -17,6 +19,7 @@ def walk_portal(camera: Camera, world: World) -> None:
     camera.visit(f"{world.url}/sandbox/admin/app?shop=new-shop.myshopify.com", "**/portal")
     camera.take("portal-new", f"{world.app}/portal")
     camera.take("portal-onboarding", f"{world.app}/portal/onboarding")
+    camera.take("portal-onboarding-scan", f"{world.app}/portal/onboarding", then=_begin_scan)
     for page in ("payments", "refunds", "attention"):
         camera.take(f"portal-no-{page}", f"{world.app}/portal/{page}")
     camera.visit(f"{world.url}/sandbox/admin/app", "**/portal")
@@ -34,6 +37,14 @@ def walk_portal(camera: Camera, world: World) -> None:
     camera.visit(f"{world.url}/sandbox/admin/app", "**/portal")
     camera.take("portal-attention", f"{world.app}/portal/attention")
     camera.take("portal-payment-stuck", f"{world.app}/portal/payments/{stuck}")
+
+
+def _begin_scan(page: Page) -> None:
+    """The code, or what is there once a wallet has signed."""
+    begin = page.get_by_role("button", name="Scan a code with your wallet")
+    if begin.count():
+        begin.click()
+        page.locator(".qr").wait_for()
 
 
 def walk_extremes(camera: Camera, world: World) -> None:

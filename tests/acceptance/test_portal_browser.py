@@ -265,3 +265,23 @@ async def test_a_new_shop_goes_from_install_to_ready(desk: Desk) -> None:
     )
     assert tuple(row) == ("active", str(key.pubkey()))
     await context.close()
+
+
+async def test_a_payout_wallet_is_proved_by_scanning_a_code_and_the_page_follows(desk: Desk) -> None:
+    box, address = desk.box, await desk.box.wallet("0", sol="1")
+    context, page = await desk.sign_in(375, shop="scanning-shop.myshopify.com")
+    await page.goto(f"{desk.url}/portal/onboarding")
+    await page.get_by_role("button", name="Scan a code with your wallet").click()
+    link = await page.get_by_role("link", name="Open in wallet").get_attribute("href")
+    code = await page.locator(".qr svg").bounding_box()
+    assert code is not None
+    assert code["width"] >= 240
+    assert await find_barriers(page) == []
+    assert (await box.pay(address, str(link))).status_code == 200
+    await expect(page.get_by_text("A wallet has signed.")).to_be_visible(timeout=PATIENCE_MS)
+    await expect(page.locator("code", has_text=address[:5]).first).to_be_visible()
+    assert await find_barriers(page) == []
+    await page.get_by_role("button", name="This is my wallet").click()
+    await expect(page.get_by_text("The wallet is yours: that is proved.")).to_be_visible()
+    await expect(page.get_by_role("region", name="Its USDC account").get_by_text("can receive")).to_be_visible()
+    await context.close()
