@@ -11,11 +11,10 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from app.settings import Settings
+
 # How long a stopping server waits for a goodbye to be answered.
 GOODBYE_SECONDS = 0.5
-# A request's headers: how long they may take from its first byte or the connection's beginning, and their size.
-HEAD_SECONDS = 10
-HEAD_BYTES_MAX = 32_768
 
 
 class DoorState(ServerState):
@@ -23,39 +22,74 @@ class DoorState(ServerState):
 
     is_leaving = False
 
+    def __init__(self, head_bytes_max: int, head_seconds: int) -> None:
+        super().__init__()
+        self.head_bytes_max = head_bytes_max
+        self.head_seconds = head_seconds
+
 
 class Connection(HttpToolsProtocol):
-    """A connection that neither keeps a stopping server waiting nor sends its headers for ever."""
+    """A connection that neither keeps a stopping server waiting nor goes on for ever.
+
+    How much of a body is read is for its reader to say. The head, and what stands beside a chunked body (sizes,
+    extensions, trailers), nobody reads but the parser: too much of it without a byte of body ends the connection.
+    """
 
     server_state: DoorState
-    _heading: asyncio.TimerHandle | None = None
-    _head_bytes = 0
+    # The end of waiting for a head, or for the rest of a request that is answered already.
+    _deadline: asyncio.TimerHandle | None = None
+    _is_in_head = False
+    _is_in_request = False
+    # Read since the request began or its last part of a body came.
+    _beside_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._expect_head()
+        self._begin_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end_head()
+        self._end_deadline()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._heading is not None:
-            self._head_bytes += len(data)
+        self._beside_bytes += len(data)
         super().data_received(data)
-        if self._heading is not None and self._head_bytes > HEAD_BYTES_MAX:
+        if self._is_in_request and self._beside_bytes > self.server_state.head_bytes_max:
             self.transport.abort()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if self._heading is None:
-            self._expect_head()
+        self._is_in_head = self._is_in_request = True
+        if self._deadline is None:
+            self._begin_deadline()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # A trailer would else become a header of the request, though whoever checked those has done so.
+        if self._is_in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._end_head()
+        self._end_deadline()
+        self._is_in_head = False
+        self._beside_bytes = 0
         super().on_headers_complete()
         if self.server_state.is_leaving:
             self.end_after_answer()
+
+    def on_body(self, body: bytes) -> None:
+        self._beside_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._is_in_request = False
+        self._end_deadline()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        # An answer before the body's end: a client may finish what it sends, and is not listened to for longer.
+        if self._is_in_request and self._deadline is None and self.cycle.response_complete:
+            self._begin_deadline()
 
     def end_after_answer(self) -> None:
         """Say with the answer that is due, if one is, that no other request will be read here."""
@@ -63,14 +97,14 @@ class Connection(HttpToolsProtocol):
         if cycle is not None and not cycle.response_complete:
             cycle.keep_alive = False
 
-    def _expect_head(self) -> None:
-        self._head_bytes = 0
-        self._heading = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+    def _begin_deadline(self) -> None:
+        self._beside_bytes = 0
+        self._deadline = self.loop.call_later(self.server_state.head_seconds, self.transport.abort)
 
-    def _end_head(self) -> None:
-        if self._heading is not None:
-            self._heading.cancel()
-            self._heading = None
+    def _end_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     def shutdown(self) -> None:
         # Closed twice, asyncio's TLS transport forgets its connection, so one that is closing is left alone.
@@ -96,10 +130,9 @@ class Door(uvicorn.Server):
         app: object,
         listeners: Sequence[socket],
         tls: ssl.SSLContext | None,
-        drain_seconds: int,
+        settings: Settings,
         linger_seconds: float = 0,
     ) -> None:
-        """`drain_seconds`: how long it finishes what it is answering when it is told to stop."""
         config = uvicorn.Config(
             app,  # type: ignore[arg-type]  # a Starlette application is an ASGI application
             http=Connection,
@@ -108,13 +141,13 @@ class Door(uvicorn.Server):
             access_log=False,
             lifespan="off",
             server_header=False,
-            timeout_graceful_shutdown=drain_seconds,
+            timeout_graceful_shutdown=settings.drain_seconds,
             proxy_headers=False,
         )
         config.load()
         config.ssl = tls
         super().__init__(config)
-        self.server_state = DoorState()
+        self.server_state = DoorState(settings.head_limit_bytes, settings.head_timeout_seconds)
         self.is_open = asyncio.Event()
         self._listeners = list(listeners)
         self._linger_seconds = linger_seconds

@@ -64,7 +64,7 @@ async def read_body(request: Request, limit: int | None = None) -> bytes:
     settings = system_of(request).settings
     limit = settings.body_limit_bytes if limit is None else limit
     declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > limit:
+    if declared.isdecimal() and int(declared) > limit:
         raise BodyTooLarge(limit=limit)
     parts, size = [], 0
     try:

@@ -40,7 +40,7 @@ async def serve(
         # Nobody else accepts what we leave behind in sockets of our own.
         linger_seconds = settings.linger_ms / 1000 if listeners.kept else 0
         doors = [
-            Door(app, sockets, context, settings.drain_seconds, linger_seconds)
+            Door(app, sockets, context, settings, linger_seconds)
             for app, sockets, context in (
                 (make_public_door(system, feed, stop, exposition), listeners.public, None),
                 (make_shopify_door(system), listeners.shopify, tls.context if tls else None),

@@ -33,6 +33,12 @@ class Doors:
     shopify_verdict_header: Annotated[
         str, about("The header in which that proxy says SUCCESS of Shopify's certificate.", pattern="^[a-z0-9-]+$")
     ] = "x-client-verify"
+    head_limit_bytes: Annotated[
+        int, about("Largest head of a request, and of what comes with a body beside it.", ge=4_096, le=1_000_000)
+    ] = 32_768
+    head_timeout_seconds: Annotated[
+        int, about("Longest wait for a head, and for the rest of a request after its answer.", ge=1, le=300)
+    ] = 10
     body_limit_bytes: Annotated[int, about("Largest request body a door reads.", ge=1024, le=10_000_000)] = 65_536
     request_timeout_seconds: Annotated[
         int, about("Longest a door waits for the rest of a request body.", ge=1, le=120)

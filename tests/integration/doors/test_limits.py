@@ -1,9 +1,11 @@
 """Every limit of the doors is a setting, and holds."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,93 @@ async def test_a_body_of_unknown_length_is_read_no_further_than_the_limit(databa
             headers={"Shopify-Shop-Domain": "sandbox.myshopify.com", "Shopify-Api-Version": "2026-10"},
         )
         assert answer.status_code == 413
+
+
+async def test_a_head_that_is_too_large_or_does_not_end_closes_the_connection(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = make_settings(database_url, tmp_path, head_limit_bytes=4_096, head_timeout_seconds=1)
+    async with open_house(settings) as house:
+        for endless in (header_lines, one_header):
+            assert await _send_for_ever(house, b"GET /health HTTP/1.1\r\nHost: x\r\n", endless) < MUCH
+        reader, writer = await asyncio.open_connection("127.0.0.1", settings.public_port)
+        writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n")
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+
+
+@pytest.mark.parametrize("path", ["/webhooks/persona", "/health"])
+async def test_what_comes_after_a_body_or_beside_it_is_not_kept(database_url: str, tmp_path: Path, path: str) -> None:
+    settings = make_settings(database_url, tmp_path, head_limit_bytes=4_096, head_timeout_seconds=1)
+    chunked = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    async with open_house(settings) as house:
+        for begin, endless in (
+            (chunked + b"0\r\n", header_lines),
+            (chunked + b"0\r\n", one_header),
+            (chunked + b"1;", one_header),
+        ):
+            assert await _send_for_ever(house, begin, endless) < MUCH
+
+
+async def test_the_rest_of_a_body_is_not_listened_to_for_ever_after_the_answer(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with open_house(make_settings(database_url, tmp_path, head_timeout_seconds=1)) as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.settings.public_port)
+        writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+
+        async def drip() -> None:
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    writer.write(b"x")
+                    await writer.drain()
+                    await asyncio.sleep(0.1)
+
+        dripping = asyncio.create_task(drip())
+        with contextlib.suppress(ConnectionError):
+            assert b"200" in (await asyncio.wait_for(reader.read(), 10)).split(b"\r\n")[0]
+        dripping.cancel()
+        writer.close()
+
+
+async def test_a_trailer_is_no_header(house: House) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.settings.public_port)
+    page = (await _page_of(house)).removeprefix(house.settings.public_url)
+    writer.write(
+        f"POST {page}/renew HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+        "Accept: application/json\r\nShopify-Request-Id: spoofed\r\n\r\n"
+        "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    )
+    answers = await asyncio.wait_for(reader.read(), 10)
+    # Both are answered: a trailer harms nobody.
+    assert answers.count(b"HTTP/1.1 ") == 2
+    writer.close()
+
+
+# Far more than the limit, and what one read of a socket and its buffers take.
+MUCH = 20_000_000
+
+
+def header_lines() -> bytes:
+    return b"x-name: value\r\n" * 1_000
+
+
+def one_header() -> bytes:
+    return b"x" * 10_000
+
+
+async def _send_for_ever(house: House, begin: bytes, endless: Callable[[], bytes]) -> int:
+    """How many bytes could be sent until the door closed the connection; at most MUCH."""
+    _, writer = await asyncio.open_connection("127.0.0.1", house.settings.public_port)
+    writer.write(begin + (b"x-first: " if endless is one_header else b""))
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while sent < MUCH:
+            writer.write(endless())
+            await writer.drain()
+            sent += len(endless())
+    writer.close()
+    return sent
 
 
 async def _knock(house: House) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
