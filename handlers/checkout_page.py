@@ -29,6 +29,8 @@ from handlers.signed_transaction import read_signed
 
 # A stream that has nothing to say speaks up now and then, so that nobody in between closes it.
 HEARTBEAT_SECONDS = 15
+# Nobody tells that a price can be had again, so a page without one looks by itself.
+PRICE_LOOK_SECONDS = 3
 # An event, not a comment: the page's script hears it, and knows that the stream lives.
 _PING = b"event: ping\ndata: -\n\n"
 
@@ -102,7 +104,8 @@ async def _stream(request: Request, system: System, payment_id: str, reader: Rea
                 sent = view
                 if view.ended and view.stage is not Stage.review:
                     return
-                await _wait_any(changed, stop, seconds=HEARTBEAT_SECONDS)
+                patience = PRICE_LOOK_SECONDS if view.stage is Stage.unpriced else HEARTBEAT_SECONDS
+                await _wait_any(changed, stop, seconds=min(patience, max(ends - time.monotonic(), 0)))
     finally:
         request.app.state.streams -= 1
         metrics.page_streams.dec()
