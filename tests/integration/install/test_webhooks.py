@@ -244,3 +244,21 @@ async def test_news_of_an_uninstall_that_is_older_than_the_installation_changes_
     [merchant] = await box.house.rows("SELECT * FROM merchants")
     assert (merchant["status"], merchant["uninstalled_at"]) == ("active", None)
     assert merchant["token_sealed"] is not None
+
+
+async def test_an_uninstall_that_is_told_after_what_came_later_changes_nothing(
+    box: Box, browser: httpx.AsyncClient
+) -> None:
+    """Shopify itself delivers in another order than it happened."""
+    await box.fault("shopify", "webhook_reorder")
+    await box.outside.post("/sandbox/admin/uninstall", json={})
+    await browser.get(f"{box.world.url}/sandbox/admin/app")
+    webhook = await send(box, topic="app/scopes_update")
+    await delivered(box, webhook["number"])
+    await wait_until(lambda: box.house.rows("SELECT FROM inbox_events WHERE topic = 'app/uninstalled'"))
+    arrived = await box.house.rows("SELECT topic FROM inbox_events ORDER BY id")
+    assert [event["topic"] for event in arrived] == ["app/scopes_update", "app/uninstalled"]
+    await Worker(box.house.system).drain()
+    [merchant] = await box.house.rows("SELECT * FROM merchants")
+    assert (merchant["status"], merchant["uninstalled_at"]) == ("active", None)
+    assert merchant["token_sealed"] is not None

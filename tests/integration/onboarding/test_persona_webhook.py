@@ -84,7 +84,7 @@ async def test_a_check_that_ends_while_the_merchant_is_away_is_over_here_too(box
     assert row["status"] == "inactive"
 
 
-@pytest.mark.parametrize("fault", ["status", "lost_answer", "duplicate", "broken_json"])
+@pytest.mark.parametrize("fault", ["status", "lost_answer", "duplicate", "broken_json", "wrong_signature"])
 async def test_an_event_that_gets_lost_or_comes_twice_is_one(box: Box, merchant: Merchant, fault: str) -> None:
     inquiry = await begin(box, merchant)
     await box.fault("persona_webhook", fault, times=1)

@@ -95,6 +95,19 @@ async def test_a_lost_answer_is_delivered_again_and_changes_nothing(box: Box) ->
     assert len(await events(box)) == 1
 
 
+async def test_what_is_told_in_another_order_than_it_happened_is_found_all_the_same(box: Box) -> None:
+    await box.fault("helius", "reorder", value=2)
+    checkouts = [await box.checkout() for _ in range(2)]
+    for checkout in checkouts:
+        assert await events(box) == [], "the first one is kept back"
+        assert (await box.pay(await box.wallet(), checkout["link"])).status_code == 200
+    for checkout in checkouts:
+        await box.until_status(checkout, "completed")
+    issued = await box.house.rows("SELECT seen_by FROM issued_transactions")
+    assert {row["seen_by"] for row in issued} == {"webhook"}
+    assert len(await events(box)) == 2
+
+
 async def test_a_webhook_that_lies_makes_nobody_paid(box: Box) -> None:
     checkout, signature, transaction = await issue(box)
     lie = raw(signature) | {"meta": {"err": None, "postTokenBalances": [{"uiTokenAmount": {"amount": "12340000"}}]}}
