@@ -8,7 +8,8 @@ from typing import Any
 from app import events
 from app.money import format_usdc
 from app.portal.history import Told
-from app.portal.words import EXCEPTIONS, REFUND_EXCEPTIONS, STATUSES, Tone
+from app.portal.payout import Problem
+from app.portal.words import EXCEPTIONS, REFUND_EXCEPTIONS, STATUSES, Tone, explain_move
 from app.records import Event, PaymentException, PaymentStatus, RecordKind, RefundException, RefundStatus, ShopifyCall
 
 S, R = PaymentStatus, RefundStatus
@@ -110,26 +111,20 @@ def _say_created(event: Event, _detail: Mapping[str, Any]) -> Moment:
 def _say_moved(event: Event, detail: Mapping[str, Any]) -> Moment:
     if event.record is RecordKind.merchant:
         ways = {"active": "Settle began to take payments", "inactive": "Settle stopped taking payments"}
-        because = detail.get("because")
-        return Moment(
-            event.at, ways.get(event.to_status or "", "Moved"), text=f"Because: {because}" if because else None
-        )
-    text = detail.get("reason")
+        because = explain_move(event.record, detail.get("because"))
+        return Moment(event.at, ways.get(event.to_status or "", "Moved"), text=because)
+    text = explain_move(event.record, detail.get("reason"))
     if event.record is RecordKind.refund:
         title, tone = _REFUND_MOVES.get(event.to_status or "", (f"Moved to {event.to_status}", Tone.quiet))
         if event.from_status == R.stuck and "by" in detail:
             title = "Sent to Shopify once more"
-        return Moment(
-            event.at, title, tone, text=f"Reason: {text}" if text else None, signature=detail.get("signature")
-        )
+        return Moment(event.at, title, tone, text=text, signature=detail.get("signature"))
     title = _MOVES.get(event.to_status or "", f"Moved to {event.to_status}")
     if event.from_status == S.stuck and "by" in detail:
         title = "Sent to Shopify once more" + (", asked for at the portal" if detail.get("by") == "portal" else "")
     known = STATUSES.get(S(event.to_status)) if event.to_status in set(S) else None
-    return Moment(
-        event.at, title, known.tone if known else Tone.quiet, text=f"Reason: {text}" if text else None,
-        signature=detail.get("signature"),
-    )  # fmt: skip
+    tone = known.tone if known else Tone.quiet
+    return Moment(event.at, title, tone, text=text, signature=detail.get("signature"))
 
 
 def _say_quoted(event: Event, detail: Mapping[str, Any]) -> Moment:
@@ -200,18 +195,32 @@ FIELDS: dict[str, str] = {
     "support_url": "Where customers get help",
     "logo": "The logo",
     "wallet": "The payout wallet",
-    "payout_problem": "What is wrong with the payout account",
     "language": "The language of last resort",
 }
+
+
+PAYOUT: dict[Problem, tuple[str, Tone]] = {
+    Problem.missing: ("The payout wallet's USDC account was gone", Tone.bad),
+    Problem.frozen: ("The payout wallet's USDC account was frozen by its issuer", Tone.bad),
+    Problem.foreign: ("The payout wallet's USDC account had changed hands", Tone.bad),
+}
+_PAYOUT_FITS = ("The payout wallet's USDC account can receive again", Tone.good)
 
 
 def _say_changed(event: Event, detail: Mapping[str, Any]) -> Moment:
     name = FIELDS.get(str(detail.get("field")), str(detail.get("field")))
     before, after = detail.get("before"), detail.get("after")
     title = f"{name} was {'changed' if after else 'removed'}"
+    if detail.get("field") == "payout_problem":
+        return _say_payout(event, after)
     said = [f"from {before}" if before else "", f"to {after}" if after else ""]
     by = ", at the portal" if detail.get("by") == "portal" else ""
     return Moment(event.at, title + by, text=" ".join(filter(None, said)) or None)
+
+
+def _say_payout(event: Event, problem: str | None) -> Moment:
+    title, tone = PAYOUT[Problem(problem)] if problem in set(Problem) else _PAYOUT_FITS
+    return Moment(event.at, title, tone)
 
 
 def _say_proved(event: Event, detail: Mapping[str, Any]) -> Moment:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from app.payments.resend import REJECTS
 from app.portal.listing import PaymentLine
 from app.portal.refunds import RefundLine
-from app.records import PaymentException, PaymentStatus, RefundException, RefundStatus
+from app.records import PaymentException, PaymentStatus, RecordKind, RefundException, RefundStatus
 
 S, E = PaymentStatus, PaymentException
 
@@ -226,3 +226,49 @@ def describe_refund(line: RefundLine) -> Standing:
     if line.attended_at is None:
         return standing
     return Standing("Dealt with", Tone.quiet, f"{standing.sentence} You have noted that this is dealt with.")
+
+
+# Why a shop takes payments, or takes none (more).
+MERCHANT_MOVES: dict[str, str] = {
+    "onboarded": "Everything was set up.",
+    "installed_again": "The app was installed again.",
+    "uninstalled": "The app was uninstalled.",
+    "identity_declined": "The identity could not be confirmed.",
+    "paused": "It was paused at the portal.",
+}
+
+# What kept Shopify from hearing of something, as jobs note it.
+TROUBLES: dict[str, str] = {
+    "no_token": "Settle has no access to the shop; open it from the Shopify admin to renew it",
+    "token_missing": "Settle has no access to the shop; open it from the Shopify admin to renew it",
+    "token_unavailable": "Settle's access could not be renewed",
+    "answer_unreadable": "Shopify's answer could not be read",
+    "answer_incomplete": "Shopify's answer was not complete",
+    "access_denied": "Shopify denied access",
+    "shopify_internal": "Shopify had trouble of its own",
+    "internal_server_error": "Shopify had trouble of its own",
+    "service_unavailable": "Shopify had trouble of its own",
+    "timeout": "Shopify took too long",
+    "throttled": "Shopify asked to be asked less often",
+    "interrupted": "Settle was stopped in the middle of it",
+}
+_CONFLICT, _HTTP = "conflict: ", "http_"
+
+
+def explain_move(record: RecordKind, reason: str | None) -> str | None:
+    """Why a record moved, by the reason code of its event."""
+    if reason is None:
+        return None
+    if record is RecordKind.merchant:
+        return MERCHANT_MOVES.get(reason, reason)
+    known = (REFUND_STUCK if record is RecordKind.refund else STUCK).get(reason)
+    return known[0] if known else reason
+
+
+def explain_trouble(error: str) -> str:
+    """Why a try to tell Shopify came to nothing, by what the job noted. What has no words is the connection's."""
+    if error.startswith(_HTTP):
+        return f"Shopify answered with HTTP {error.removeprefix(_HTTP)}"
+    if error.startswith(_CONFLICT):
+        return f"Shopify said: {error.removeprefix(_CONFLICT)}"
+    return TROUBLES.get(error, "Shopify could not be reached")

@@ -12,7 +12,7 @@ from app.languages.reader import ENGLISH
 from app.money import format_amount, format_usdc, from_base_units
 from app.portal.attention import count_attention
 from app.portal.sessions import SignedOut, Visitor
-from app.portal.words import describe, describe_refund
+from app.portal.words import describe, describe_refund, explain_trouble
 from app.privacy.nobody import NOBODY
 from app.records import Cluster
 from app.settings import Settings
@@ -96,6 +96,7 @@ _templates.globals |= {
     "amount_of": format_amount,
     "describe": describe,
     "describe_refund": describe_refund,
+    "explain_trouble": explain_trouble,
     "language": ENGLISH.language,
     "nobody": NOBODY,
 }

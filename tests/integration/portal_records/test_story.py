@@ -9,15 +9,28 @@ import pytest
 from solders.account import Account
 from solders.pubkey import Pubkey
 
+from app import events
 from app.errors import RequestInvalid
 from app.payments import lifecycle
 from app.portal import actions
 from app.portal.attention import count_attention, list_concerns, read_attention
 from app.portal.finder import find_payment
 from app.portal.history import NotInShop, read_history
-from app.portal.payout import refresh_payout
-from app.portal.words import EXCEPTIONS, STATUSES, STUCK, describe
-from app.records import Cluster, Fate, PaymentException, PaymentStatus
+from app.portal.payout import Problem, refresh_payout
+from app.portal.timeline import PAYOUT, tell
+from app.portal.words import (
+    EXCEPTIONS,
+    MERCHANT_MOVES,
+    REFUND_STUCK,
+    STATUSES,
+    STUCK,
+    TROUBLES,
+    describe,
+    explain_move,
+    explain_trouble,
+)
+from app.records import Cluster, Fate, PaymentException, PaymentStatus, RecordKind
+from app.shopify.tokens import TokenMissing, TokenUnavailable
 from chain.addresses import token_account
 from chain.programs import TOKEN_ACCOUNT_FROZEN, TOKEN_ACCOUNT_STATE_OFFSET
 from tests.box import Box
@@ -37,6 +50,30 @@ def test_every_reason_that_the_operators_handbook_knows_is_explained_to_the_merc
     reasons = re.findall(r"^\| `(\w+)` \|", section.partition("\nRefunds are stuck")[0], re.MULTILINE)
     assert len(reasons) >= 6
     assert set(reasons) <= set(STUCK)
+
+
+def test_every_reason_in_a_story_is_said_in_words() -> None:
+    source = "\n".join(path.read_text() for path in (ROOT / "app").rglob("*.py") if "sandbox" not in path.parts)
+    assert set(re.findall(r'because="(\w+)"', source)) | {events.UNINSTALLED} == set(MERCHANT_MOVES)
+    shopify = "\n".join(path.read_text() for path in (ROOT / "app" / "shopify").glob("*.py"))
+    noted = set(re.findall(r'Retry\("([a-z]\w+)"', shopify)) | {TokenMissing.reason, TokenUnavailable.reason}
+    assert noted <= set(TROUBLES)
+    assert set(PAYOUT) == set(Problem)
+    for record, known in ((RecordKind.payment, STUCK), (RecordKind.refund, REFUND_STUCK)):
+        assert {explain_move(record, reason) for reason in known} == {sentence for sentence, _ in known.values()}
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("http_503", "Shopify answered with HTTP 503"),
+        ("conflict: It has ended.", "Shopify said: It has ended."),
+        ("ConnectTimeout", "Shopify could not be reached"),
+        ("no_token", TROUBLES["no_token"]),
+    ],
+)
+def test_what_kept_shopify_from_hearing_is_said_in_words(error: str, words: str) -> None:
+    assert explain_trouble(error) == words
 
 
 async def test_a_story_has_every_event_transaction_call_and_the_tries_to_come(box: Box) -> None:
@@ -115,8 +152,9 @@ async def test_a_stuck_payment_asks_for_attention_until_it_is_sent_again(box: Bo
     await box.advance(6)
     await box.until_status({"payment": payment_id}, "completed")
     assert (await count_attention(system, merchant)).attention == 0
-    events = (await read_history(system, merchant.id, payment_id)).events
-    assert [event.detail.get("by") for event in events if event.from_status == "stuck"] == ["portal"]
+    happened = (await read_history(system, merchant.id, payment_id)).events
+    assert [event.detail.get("by") for event in happened if event.from_status == "stuck"] == ["portal"]
+    assert "shopify_refused" not in " ".join(moment.text or "" for moment in tell(happened))
 
 
 async def test_trouble_that_a_person_dealt_with_is_noted_once_and_new_trouble_shows_again(box: Box) -> None:
