@@ -2,6 +2,8 @@
 (() => {
   "use strict";
 
+  // A region that was just made is not listened to yet.
+  const SAY_MS = 300;
   const format = new Intl.DateTimeFormat("en-GB", {
     day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit",
   });
@@ -17,6 +19,16 @@
   announcer.className = "visually-hidden";
   announcer.setAttribute("role", "status");
   document.body.append(announcer);
+
+  // A page that made itself anew (standing.js) says why; of what stands there from the start nobody would be told.
+  try {
+    const moved = sessionStorage.getItem("moved") === location.pathname;
+    sessionStorage.removeItem("moved");
+    const standing = document.querySelector("main [role=status]");
+    if (moved && standing) setTimeout(() => (announcer.textContent = standing.innerText), SAY_MS);
+  } catch {
+    // Without storage nothing is said twice, and nothing is lost.
+  }
 
   const logo = document.getElementById("logo");
   logo?.addEventListener("change", async () => {

@@ -11,6 +11,16 @@ function say(text) {
   if (trouble.textContent !== text) trouble.textContent = text;
 }
 
+function makeAnew() {
+  try {
+    sessionStorage.setItem("moved", location.pathname);
+  } catch {
+    // Then the page is made anew without a word (portal.js).
+  }
+  // Without the query: what it says was just done is over.
+  location.replace(location.pathname);
+}
+
 async function look() {
   // Not while a wallet is at it.
   if (asking || document.visibilityState !== "visible" || document.querySelector("#wallet-pay[aria-disabled]")) return;
@@ -28,7 +38,7 @@ async function look() {
     const { mark } = await answer.json();
     failingSince = 0;
     say("");
-    if (mark !== followed.dataset.mark) location.reload();
+    if (mark !== followed.dataset.mark) makeAnew();
   } catch {
     failingSince ||= askedAt;
     if (Date.now() - failingSince >= PATIENCE_MS) say(LOST);

@@ -33,10 +33,13 @@ def walk_portal(camera: Camera, world: World) -> None:
     camera.take("portal-finder-empty", f"{world.app}/portal/find?query=nothing")
     camera.take("portal-payment", f"{world.app}/portal/payments/{payment}")
     camera.take("portal-refund", f"{world.app}/portal/refunds/{refund}")
-    stuck = _get_into_trouble(world)
+    stuck = _get_into_trouble(world, twice=payment)
     camera.visit(f"{world.url}/sandbox/admin/app", "**/portal")
+    # Every sign-in brings a new one.
+    world.write("UPDATE merchants SET token_lost_at = now()")
     camera.take("portal-attention", f"{world.app}/portal/attention")
     camera.take("portal-payment-stuck", f"{world.app}/portal/payments/{stuck}")
+    camera.take("portal-payment-twice", f"{world.app}/portal/payments/{payment}")
 
 
 def _begin_scan(page: Page) -> None:
@@ -82,8 +85,8 @@ def _live_a_fortnight(world: World) -> tuple[str, str]:
     return _id(waiting), refund
 
 
-def _get_into_trouble(world: World) -> str:
-    """Something of most that needs a person. Returns the id of a payment that is stuck."""
+def _get_into_trouble(world: World, twice: str) -> str:
+    """Something of all that needs a person; `twice` is a payment's id. Returns the id of one that is stuck."""
     stuck = world.checkout("210.00")
     # Shopify is away.
     world.pay(stuck)
@@ -104,6 +107,9 @@ def _get_into_trouble(world: World) -> str:
     world.break_down("prices")
     world.checkout("45000", "KRW")
     world.pass_time(700)
+    world.write("UPDATE payments SET exception = 'duplicate' WHERE id = $1", twice)
+    # Settle looks at the account again only after a while.
+    world.write("UPDATE merchants SET payout_problem = 'frozen', payout_seen_at = now() + interval '1 y'")
     return _id(stuck)
 
 

@@ -1,13 +1,17 @@
 """The sandbox that the pictures are taken in, by the outside world's control calls."""
 
+import asyncio
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,9 +22,10 @@ PATIENCE_SECONDS = 60
 class World:
     """Customers, wallets, the store, Shopify and the clock. A checkout is what the store answers, with its `page`."""
 
-    def __init__(self, url: str, app: str) -> None:
+    def __init__(self, url: str, app: str, database: str) -> None:
         self.url = url
         self.app = app
+        self._database = database
         self._client = httpx.Client(base_url=url, timeout=60)
 
     def checkout(self, amount: str = "24.00", currency: str = "USD", **more: Any) -> dict[str, Any]:
@@ -89,6 +94,17 @@ class World:
                 raise SystemExit(f"waited in vain until {what}")
             time.sleep(0.2)
 
+    def write(self, statement: str, *values: object) -> None:
+        """What happens to hardly anybody is written into Settle's records, as it would be there."""
+        # Not in this thread: the browser's own loop runs in it.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, self._write(statement, *values)).result()
+
+    async def _write(self, statement: str, *values: object) -> None:
+        connection = await asyncpg.connect(self._database)
+        await connection.execute(statement, *values)
+        await connection.close()
+
     def call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = self._client.post(path, json=body)
         answer.raise_for_status()
@@ -110,6 +126,8 @@ def open_world(data: str) -> Iterator[World]:
         try:
             if not any(line == "ready\n" for line in sandbox.stdout):
                 raise SystemExit("the sandbox did not start")
-            yield World(f"http://127.0.0.1:{PORTS['--port']}", f"http://127.0.0.1:{PORTS['--app-port']}")
+            database = re.search(r"^SETTLE_DATABASE_URL=(.+)$", Path(data, "sandbox.env").read_text(), re.MULTILINE)
+            assert database is not None
+            yield World(f"http://127.0.0.1:{PORTS['--port']}", f"http://127.0.0.1:{PORTS['--app-port']}", database[1])
         finally:
             sandbox.terminate()

@@ -20,6 +20,17 @@ PAGES = (
 )  # fmt: skip
 
 # A wallet that only signs what it is given.
+# What a screen reader would say: text that comes into a live region after the page is there.
+LISTENER = """
+document.addEventListener("DOMContentLoaded", () => {
+  new MutationObserver((changes) => {
+    for (const { target } of changes) {
+      const region = (target.nodeType === 1 ? target : target.parentElement)?.closest("[role=status], [role=alert]");
+      if (region?.innerText) window.heard(region.innerText);
+    }
+  }).observe(document.body, { childList: true, characterData: true, subtree: true });
+});
+"""
 SIGNER = """
 (() => {
   const chain = "solana:mainnet", bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
@@ -92,6 +103,57 @@ async def test_the_keyboard_alone_reaches_the_content_the_navigation_and_a_payme
     await page.locator(".row-link").first.focus()
     await page.keyboard.press("Enter")
     await page.wait_for_url(re.compile(r"/portal/payments/[\w-]{22}$"))
+    await context.close()
+
+
+async def test_a_refund_is_denied_by_keyboard_alone_and_what_becomes_of_it_is_said(desk: Desk) -> None:
+    refund = await desk.box.refund(await desk.box.paid("20.00"), "3.00")
+    context, page = await desk.sign_in()
+    # Whatever a live region says, on this page and when it is made anew.
+    said: list[str] = []
+
+    async def hear(text: str) -> None:
+        said.append(text)
+
+    await page.expose_function("heard", hear)
+    await page.add_init_script(LISTENER)
+    await page.goto(f"{desk.url}/portal/refunds/{refund['row']['id']}")
+    await page.get_by_text("Deny this refund…").focus()
+    for key in ("Enter", "Tab"):
+        await page.keyboard.press(key)
+    await expect(page.get_by_label("Why is it denied?")).to_be_focused()
+    await page.keyboard.type("The goods were not sent back.")
+    for key in ("Tab", "Space", "Tab"):
+        await page.keyboard.press(key)
+    await expect(page.get_by_role("button", name="Deny it for good")).to_be_focused()
+    await desk.box.fault("shopify", "status", value=503)
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".page-head .badge").first).to_have_text("Denying", timeout=PATIENCE_MS)
+    await desk.box.mend()
+    await desk.box.advance(6)
+    await expect(page.locator(".page-head .badge").first).to_have_text("Denied", timeout=PATIENCE_MS)
+
+    async def is_said() -> bool:
+        return any("Shopify knows that this refund is not made" in text for text in said)
+
+    await wait_until(is_said, 10, "the end is said")
+    # It is not called denied by a page that was made anew for another reason.
+    assert "done=" not in page.url
+    await context.close()
+
+
+async def test_whoever_wants_no_motion_gets_none_at_the_portal(desk: Desk) -> None:
+    refund = await desk.box.refund(await desk.box.paid("20.00"), "1.00")
+    context, page = await desk.sign_in()
+    await page.emulate_media(reduced_motion="reduce")
+    for path in (*PAGES, f"/portal/refunds/{refund['row']['id']}"):
+        await page.goto(desk.url + path)
+        assert await page.evaluate("document.getAnimations().length") == 0, path
+        moving = """[...document.querySelectorAll("*")].filter((one) => {
+          const style = getComputedStyle(one);
+          return parseFloat(style.transitionDuration) > 0 || style.scrollBehavior === "smooth";
+        }).length"""
+        assert await page.evaluate(moving) == 0, path
     await context.close()
 
 

@@ -18,6 +18,7 @@ from solders.transaction import VersionedTransaction
 
 from app.errors import SettleError
 from app.jobs.worker import Worker
+from app.money import format_usdc
 from app.payments.issuing import read_case
 from app.payments.quotes import ensure_quote
 from app.records import PaymentGroup, RecordKind, Refund
@@ -287,6 +288,16 @@ async def test_money_that_nobody_asked_for_any_more_is_adopted_as_such(scene: Sc
     adopted = await adopt(scene.system, signature)
     assert (adopted.status, adopted.exception) == ("rejected", "duplicate")
     assert await scene.value("SELECT won_signature FROM payment_groups") is None
+    # The merchant reads what to send back and where, and the customer whom to ask.
+    payer, usdc = (await scene.box.house.rows("SELECT wallet, usdc FROM issued_transactions"))[0]
+    async with scene.box.house.portal() as client:
+        page = await client.get(f"/portal/payments/{checkout['payment']}", headers={"Accept": "text/html"})
+    owed = page.text.partition("To be sent back: ")[2].partition("</p>")[0]
+    assert f"{format_usdc(usdc)} USDC" in owed
+    assert payer in owed
+    assert (
+        "Ask the shop to send the USDC back" in (await scene.box.house.public.get(f"/pay/{checkout['payment']}")).text
+    )
 
 
 async def test_two_nodes_must_show_it_however_long_one_is_away(database_url: str, tmp_path: Path) -> None:
