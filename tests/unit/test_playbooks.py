@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from app.payments.purpose import PaymentPurpose
+from app.portal.words import REFUND_STUCK, STUCK
+from app.records import DiscrepancyKind
+from app.refunds.purpose import RefundPurpose
+from handlers.door_tls import DoorCertificateInvalid
 from tests.integration.playbooks.pages import FOLDER, HEADINGS, INDEX, list_playbooks, read_playbook
 
 REHEARSALS = Path(__file__).parents[1] / "integration" / "playbooks"
@@ -46,3 +51,15 @@ def test_every_alert_names_a_page_and_its_playbook_names_the_alert() -> None:
         if look.place == "alert"
     }
     assert looked_at == {(alert, page) for alert, page in named.items() if page.startswith("docs/playbooks/")}
+
+
+def test_the_page_of_alarms_explains_every_reason_that_is_raised_and_no_other() -> None:
+    source = "\n".join(path.read_text() for path in (ROOT / "app").rglob("*.py") if "sandbox" not in path.parts)
+    raised = set(re.findall(r'(?:alarms_total\.labels\(reason=|_alarm\(|_object\()"(\w+)"', source))
+    raised |= {reason for pair in re.findall(r'alarm = "(\w+)" if .* else "(\w+)"', source) for reason in pair}
+    raised |= {*STUCK, *REFUND_STUCK, *DiscrepancyKind, DoorCertificateInvalid.reason}
+    for kind in (PaymentPurpose, RefundPurpose):
+        raised |= {f"{kind.lifecycle.kind}_{exception}" for exception in ("vanished", kind.unasked)}
+    table = read_playbook("alarm").sections["What it means"]
+    explained = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`(\w+)`", " ".join(explained))) == raised

@@ -21,6 +21,7 @@ from tests.waiting import wait_until
 
 # So that the account stays, and pays for nothing.
 RENT = 890_880
+DAY = 86_400
 
 
 async def test_fee_payer_empty(
@@ -203,3 +204,60 @@ async def test_dead_jobs(database_url: str, tmp_path: Path, command_line: Comman
         await play.is_over()
         known = (await play.outside.get(f"/sandbox/captures/{answer.json()['id']}")).json()
         assert known["state"] == "rejected"
+
+
+async def test_tokens_lost(database_url: str, tmp_path: Path, command_line: CommandLine) -> None:
+    async with rehearse("tokens-lost", database_url, tmp_path, command_line, upkeep_seconds=1) as play:
+        assert (await play.outside.get("/sandbox/admin/app", follow_redirects=True)).status_code == 200
+        await play.outside.post("/sandbox/admin/revoke", json={"shop": "sandbox.myshopify.com"})
+        await play.box.fault("oauth", "refuse")
+        await play.box.advance(3_700)
+        checkout = await play.box.checkout()
+        assert (await play.box.pay(await play.box.wallet(), checkout["link"])).status_code == 200
+        await play.box.until_status(checkout, "paid")
+        await play.shows()
+        assert "sandbox.myshopify.com" in await play.type()
+        # Shopify took the old secret no more; of what it sends, some is still signed with it.
+        [old] = play.settings.shopify_client_secrets
+        play.variables["NEW_SECRET"] = old
+        play.file.write_text("SETTLE_SHOPIFY_CLIENT_SECRETS=forgotten\n")
+        await play.box.mend()
+        await play.type("All shops")
+        assert play.settings.shopify_client_secrets == (old, "forgotten")
+        await play.box.advance(3_600)
+        await play.is_over()
+        await play.box.until_status(checkout, "completed")
+
+
+async def test_privacy_due(database_url: str, tmp_path: Path, command_line: CommandLine) -> None:
+    async with rehearse("privacy-due", database_url, tmp_path, command_line, upkeep_seconds=1) as play:
+        customer = {"email": "alice@customers.example", "phone_number": "+16135550127", "locale": "en"}
+        paid = await play.box.paid("20.00", options={"body": {"customer": customer}})
+        refund = await play.box.refund(paid, "5.00")
+        payload = {"customer": {"id": 7, "email": customer["email"], "phone": None}}
+        asked = await play.outside.post("/sandbox/webhooks", json={"topic": "customers/redact", "payload": payload})
+        assert asked.status_code == 201, asked.text
+        await wait_until(lambda: play.box.house.rows("SELECT FROM privacy_requests"), 20, "Shopify has asked")
+        await play.box.advance(26 * DAY)
+        await play.shows()
+        assert refund["row"]["id"] in await play.type()
+        async with play.box.house.portal() as merchant:
+            denial = {"message": "The goods were not sent back."}
+            answer = await merchant.post(f"/portal/api/refunds/{refund['row']['id']}/deny", json=denial)
+            assert answer.status_code < 300, answer.text
+        await play.box.until_refund(refund, "rejected")
+        # It is looked at once a day.
+        await play.box.advance(2 * DAY)
+        await play.is_over()
+
+
+async def test_alarm(database_url: str, tmp_path: Path, command_line: CommandLine) -> None:
+    async with rehearse("alarm", database_url, tmp_path, command_line) as play:
+        await play.box.fault("shopify", "status", value=503)
+        async with play.box.house.portal() as merchant:
+            assert (await merchant.post("/portal/api/onboarding/pause", json={})).status_code == 200
+        await spend_ladder(play)
+        await play.shows()
+        await play.box.mend()
+        assert "app_unready" in await play.type()
+        await play.is_over()
