@@ -1,5 +1,6 @@
 """The sockets that the doors listen on: opened here, or kept by whoever started us and handed over."""
 
+import errno
 import os
 import socket
 from collections.abc import Iterable, Mapping, MutableMapping
@@ -17,7 +18,7 @@ VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
 class DoorTaken(SettleError):
-    """The port {port} can not be listened on; is another process there?"""
+    """The port {port} can not be listened on: {problem}."""
 
     reason = "door_taken"
     status = 500
@@ -121,5 +122,11 @@ def bind(host: str, port: int) -> Iterable[socket.socket]:
                 bound.close()
                 raise
             yield bound
-    except OSError:
-        raise DoorTaken(port=port) from None
+    except OSError as error:
+        raise DoorTaken(port=port, problem=_explain(host, error)) from None
+
+
+def _explain(host: str, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another process is there"
+    return f"{host or 'this machine'}: {error.strerror}"

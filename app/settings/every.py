@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from app.settings.about import about
+from app.settings.addresses import find_fault, is_address
 from app.settings.database import Database
 from app.settings.doors import Doors
 from app.settings.errors import SettingsInvalid
@@ -50,6 +51,7 @@ class Settings(
     ] = "production"
 
     def __post_init__(self) -> None:
+        self._check_addresses()
         if self.environment == "production":
             fields = read_fields()
             problems = [
@@ -81,6 +83,14 @@ class Settings(
                 raise SettingsInvalid(
                     problem=f"{variable(f'test_{name}')} and {variable(name)} have something in common"
                 )
+
+    def _check_addresses(self) -> None:
+        """Raises SettingsInvalid."""
+        for name in filter(is_address, read_fields()):
+            value = getattr(self, name)
+            for address in value if isinstance(value, tuple) else (value,):
+                if address and (fault := find_fault(name, address)) is not None:
+                    raise SettingsInvalid(problem=f"{variable(name)} {fault}")
 
     def _check_services(self) -> None:
         """What other services need. Raises SettingsInvalid."""

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from msgspec import Meta
+
 from app.settings.about import about
 
 
@@ -30,7 +32,11 @@ class Shopify:
         bool, about("Whether the consent names those scopes; `false` where shopify.app.toml does.")
     ] = True
     shopify_api_version: Annotated[
-        str, about("The version that the extension names (extensions/settle); used where no session tells one.")
+        str,
+        about(
+            "The version that the extension names (extensions/settle); used where no session tells one.",
+            pattern="^20[0-9]{2}-(01|04|07|10)$",
+        ),
     ] = "2026-10"
     shopify_timeout_seconds: Annotated[int, about("Longest one call to Shopify may take.", ge=1, le=60)] = 10
     shopify_answer_grace_seconds: Annotated[
@@ -49,7 +55,7 @@ class Shopify:
         int, about("How long a merchant may take for Shopify's consent.", ge=30, le=3_600)
     ] = 600
     token_keys: Annotated[
-        tuple[str, ...],
+        tuple[Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$")], ...],
         about("Hex keys of 32 bytes that seal Shopify's tokens: the first seals, all open.", secret=True, min_length=1),
     ]
     token_margin_seconds: Annotated[

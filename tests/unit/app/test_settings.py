@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.settings import SettingsInvalid, load, names, unknown, variable
+from app.settings.addresses import is_address
+from app.settings.every import read_fields
 from app.settings.example import example
 
 GIVEN = {
@@ -67,6 +69,22 @@ def test_production_refuses_plain_http() -> None:
 def test_a_lease_that_a_call_could_outlive_is_refused() -> None:
     with pytest.raises(SettingsInvalid, match="SETTLE_JOB_LEASE_SECONDS"):
         load(GIVEN | {"SETTLE_JOB_LEASE_SECONDS": "30", "SETTLE_SHOPIFY_TIMEOUT_SECONDS": "20"})
+
+
+@pytest.mark.parametrize("name", sorted(filter(is_address, read_fields())))
+def test_what_is_no_address_is_refused_by_name_and_not_shown(name: str) -> None:
+    sandbox = {"SETTLE_ENVIRONMENT": "sandbox"}
+    for value in ("canary", "canary://host", "http://[::1", "https://host:canary", "https://", "//canary"):
+        with pytest.raises(SettingsInvalid, match=variable(name)) as refused:
+            load(GIVEN | sandbox | {variable(name): value})
+        assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["nonsense", "ab" * 31, "zz" * 32, f"{'ab' * 32},short"])
+def test_a_key_that_is_none_is_refused_and_not_shown(value: str) -> None:
+    with pytest.raises(SettingsInvalid, match="SETTLE_TOKEN_KEYS") as refused:
+        load(GIVEN | {"SETTLE_TOKEN_KEYS": value})
+    assert value not in str(refused.value)
 
 
 def test_secrets_are_shown_neither_by_repr_nor_by_errors() -> None:
