@@ -22,6 +22,9 @@ CLIENT_GRACE_SECONDS = 5
 RECONNECT_SECONDS = 0.05
 RECONNECT_SECONDS_MAX = 5.0
 
+# The largest that a column of ids holds.
+ID_MAX = 2**63 - 1
+
 # PostgreSQL sends jsonb as a version byte and text.
 _JSONB_VERSION = b"\x01"
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.database import ID_MAX
 from app.jobs.retries import PAGE, count_unfinished, list_dead, retry, retry_all
 from app.projection import LIFECYCLES, compare_all
 from app.records import InboxSource, JobKind, RecordKind
@@ -20,7 +21,7 @@ replay = typer.Typer(help="Process once more what came in, or read once more wha
 def jobs(
     dead: Annotated[bool, typer.Option("--dead", help="List the jobs that were given up, one by one.")] = False,
     kind: Annotated[JobKind | None, typer.Option(help="Only of this kind.")] = None,
-    after: Annotated[int, typer.Option(help="Only those with a higher id: the next page.")] = 0,
+    after: Annotated[int, typer.Option(help="Only those with a higher id: the next page.", max=ID_MAX)] = 0,
     limit: Annotated[int, typer.Option(help="So many at most.", min=1, max=10_000)] = PAGE,
 ) -> None:
     """Show how many jobs wait, run or were given up; with --dead, which were given up and why."""
@@ -60,7 +61,9 @@ def jobs(
 
 
 def retry_jobs(
-    ids: Annotated[list[int] | None, typer.Argument(help="Dead jobs, as `settle jobs --dead` lists them.")] = None,
+    ids: Annotated[
+        list[int] | None, typer.Argument(help="Dead jobs, as `settle jobs --dead` lists them.", max=ID_MAX)
+    ] = None,
     kind: Annotated[JobKind | None, typer.Option(help="Every dead job of this kind.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every dead job.")] = False,
 ) -> None:
@@ -95,7 +98,9 @@ def _utc(text: str | None) -> datetime | None:
 
 @replay.command("inbox")
 def replay_what_came(
-    ids: Annotated[list[int] | None, typer.Option("--id", help="This one (inbox_events.id); may be repeated.")] = None,
+    ids: Annotated[
+        list[int] | None, typer.Option("--id", help="This one (inbox_events.id); may be repeated.", max=ID_MAX)
+    ] = None,
     source: Annotated[InboxSource | None, typer.Option(help="Only what this sender sent.")] = None,
     since: Annotated[str | None, typer.Option(help="Received at this time (ISO 8601, UTC) or later.")] = None,
     until: Annotated[str | None, typer.Option(help="Received before this time.")] = None,

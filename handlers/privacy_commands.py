@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.database import ID_MAX
 from app.privacy.requests import list_requests, read_export
 from app.system import System
 from handlers.running import run_with_system
@@ -40,7 +41,9 @@ def list_all() -> None:
 
 
 @privacy.command()
-def export(request: Annotated[int, typer.Argument(help="The request's id, from `settle privacy list`.")]) -> None:
+def export(
+    request: Annotated[int, typer.Argument(help="The request's id, from `settle privacy list`.", max=ID_MAX)],
+) -> None:
     """What is known of the customer that a data request is about, as JSON: for the merchant to hand over."""
     _print(lambda system: read_export(system, request))
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from app.database import ID_MAX
 from app.reconciliation.discrepancies import close_discrepancy, list_discrepancies
 from app.reconciliation.reconciler import reconcile as make_round
 from app.records import Discrepancy
@@ -16,7 +17,9 @@ def reconcile(
     list_only: Annotated[
         bool, typer.Option("--list", help="Only list what is open; compare and repair nothing.")
     ] = False,
-    close: Annotated[int | None, typer.Option(help="Close this discrepancy: you have looked at it.")] = None,
+    close: Annotated[
+        int | None, typer.Option(help="Close this discrepancy: you have looked at it.", max=ID_MAX)
+    ] = None,
     note: Annotated[str, typer.Option(help="With --close: what it was, for the record's history.")] = "",
 ) -> None:
     """Compare our books with the chain and with what Shopify last said: repair what is safe, list the rest.

@@ -29,10 +29,8 @@ RETRY_AFTER_SECONDS = 2
 INTERNAL_MESSAGE = "Something went wrong on our side. Nothing is lost; please try again."
 
 
-class PaymentIdConvertor(Convertor[str]):
-    """A payment's id in a path, as app/identifiers.py makes it; anything else is not found without asking anybody."""
-
-    regex = "[A-Za-z0-9_-]{22}"
+class NameConvertor(Convertor[str]):
+    """What something of ours is named in a path; anything else is not found without asking anybody."""
 
     def convert(self, value: str) -> str:
         return value
@@ -41,7 +39,20 @@ class PaymentIdConvertor(Convertor[str]):
         return value
 
 
-register_url_convertor("payment", PaymentIdConvertor())
+class IdConvertor(NameConvertor):
+    """An id, as app/identifiers.py makes it."""
+
+    regex = "[A-Za-z0-9_-]{22}"
+
+
+class DigestConvertor(NameConvertor):
+    """SHA-256 in hex."""
+
+    regex = "[0-9a-f]{64}"
+
+
+register_url_convertor("payment", IdConvertor())
+register_url_convertor("digest", DigestConvertor())
 
 
 def system_of(request: Request) -> System:

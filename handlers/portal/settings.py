@@ -84,5 +84,5 @@ SETTINGS: list[BaseRoute] = [
     Route(PATH, signed_in(save), methods=["POST"]),
     Route(f"{PATH}/remove-logo", signed_in(remove_logo), methods=["POST"]),
     Route("/portal/api/logo", signed_in(put_logo), methods=["PUT"]),
-    Route("/logos/{digest}", show_logo, methods=["GET"]),
+    Route("/logos/{digest:digest}", show_logo, methods=["GET"]),
 ]

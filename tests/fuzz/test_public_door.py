@@ -17,7 +17,20 @@ from tests.house import House, session_body
 # Large inputs are the point.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
-PLACES = ("/pay/{}", "/pay/{}/status", "/pay/{}/events", "/transactions/payment/{}", "/{}", "/static/{}", "/pay/{}/{}")
+PLACES = (
+    "/pay/{}",
+    "/pay/{}/status",
+    "/pay/{}/events",
+    "/transactions/payment/{}",
+    "/transactions/refund/{}",
+    "/transactions/wallet/{}",
+    "/{}",
+    "/static/{}",
+    "/logos/{}",
+    "/portal/{}",
+    "/webhooks/shopify/{}",
+    "/pay/{}/{}",
+)
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE", "PROPFIND")
 ACCEPTS = ("*/*", "text/html", "application/json", "text/event-stream", MARKUP)
 
