@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from app import metrics, restores
 from app.database import Connection, classify_error, count_trouble
+from app.lifecycle import needs_person
 from app.privacy.requests import DAYS as PRIVACY_DAYS
 from app.records import PaymentStatus, PrivacyKind, RefundStatus
 from app.refunds.lifecycle import REFUNDS
@@ -67,12 +68,12 @@ WHERE NOT EXISTS (
 _UNATTENDED = f"""
 SELECT
     (SELECT count(*) FROM (
-        SELECT FROM payments WHERE (status = 'stuck' OR exception <> 'none') AND attended_at IS NULL
+        SELECT FROM payments WHERE {needs_person("payments")}
             AND (status = 'stuck' OR exception <> 'late') LIMIT {COUNTED_MAX}
     ) AS payments) AS payment,
     (SELECT count(*) FROM (
         SELECT FROM refunds WHERE (status NOT IN ('completed', 'rejected') OR exception <> 'none')
-            AND (status = 'stuck' OR exception <> 'none') AND attended_at IS NULL LIMIT {COUNTED_MAX}
+            AND {needs_person("refunds")} LIMIT {COUNTED_MAX}
     ) AS refunds) AS refund
 """  # noqa: S608
 _OLDEST = "SELECT min(paid_at) FROM payments WHERE status = 'paid'"

@@ -17,6 +17,11 @@ Status = TypeVar("Status", bound=StrEnum)
 Row = TypeVar("Row", bound=Record)
 
 
+def needs_person(name: str) -> str:
+    """The condition, in SQL, that a payment or a refund waits for a person; `name` is what the query calls it."""
+    return f"({name}.status = 'stuck' OR {name}.exception <> 'none') AND {name}.attended_at IS NULL"
+
+
 @dataclass(frozen=True)
 class Lifecycle(Generic[Status, Row]):
     """The lifecycle of one kind of record.
@@ -128,7 +133,7 @@ class Lifecycle(Generic[Status, Row]):
         noted = await connection.fetchval(
             f"""
             UPDATE {self.record.TABLE} SET attended_at = $2, updated_at = $2
-            WHERE id = $1 AND attended_at IS NULL AND (status = 'stuck' OR exception <> 'none') RETURNING id
+            WHERE id = $1 AND {needs_person(self.record.TABLE)} RETURNING id
             """,  # noqa: S608
             record_id,
             at,

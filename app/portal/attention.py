@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from app.database import Connection
+from app.lifecycle import needs_person
 from app.portal.listing import PaymentLine, line_of
 from app.portal.refunds import RefundLine, count_refunds, list_troubled
 from app.reconciliation.discrepancies import list_discrepancies
@@ -58,9 +59,7 @@ class Badges:
     refunds: int
 
 
-_TROUBLED = """
-FROM payments p WHERE p.merchant_id = $1 AND (p.status = 'stuck' OR p.exception <> 'none') AND p.attended_at IS NULL
-"""
+_TROUBLED = f"FROM payments p WHERE p.merchant_id = $1 AND {needs_person('p')}"
 _OPEN_JOB = """
 EXISTS (SELECT FROM jobs j WHERE j.record = 'payment' AND j.record_id = p.id AND j.status IN ('waiting', 'running'))
 """

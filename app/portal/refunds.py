@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from app.database import Connection
+from app.lifecycle import needs_person
 from app.portal.history import NotInShop, Pending, Told, read_events, read_pending, read_told
 from app.portal.listing import PAGE_SIZE, Cursor, PaymentLine, line_of
 from app.records import (
@@ -80,14 +81,14 @@ ORDER BY r.created_at DESC, r.id DESC LIMIT $2
 """
 _OF_PAYMENT = f"{_LINE} AND r.payment_id = $2 ORDER BY r.created_at DESC, r.id DESC LIMIT $3"
 _TROUBLED = f"""
-{_LINE} AND (r.status = 'stuck' OR r.exception <> 'none') AND r.attended_at IS NULL
+{_LINE} AND {needs_person("r")}
 ORDER BY r.updated_at DESC, r.id DESC LIMIT $2
 """
-_COUNTS = """
+_COUNTS = f"""
 SELECT count(*) FILTER (WHERE status = 'pending') AS waiting,
-    count(*) FILTER (WHERE (status = 'stuck' OR exception <> 'none') AND attended_at IS NULL) AS troubled
+    count(*) FILTER (WHERE {needs_person("refunds")}) AS troubled
 FROM refunds WHERE merchant_id = $1 AND (status NOT IN ('completed', 'rejected') OR exception <> 'none')
-"""
+"""  # noqa: S608  # conditions of ours
 _ONE = """
 SELECT r AS refund, p AS payment, g.group_key FROM refunds r JOIN payments p ON p.id = r.payment_id
 JOIN payment_groups g ON g.id = p.group_id WHERE r.merchant_id = $1 AND r.id = $2
