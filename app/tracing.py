@@ -36,7 +36,7 @@ class Tracing:
 
     def configure(self, settings: Settings, service: str) -> None:
         """Send spans to `otlp_url`, if there is one. Raises TracingUnavailable."""
-        if not settings.otlp_url:
+        if not settings.otlp_url or self._provider is not None:
             return
         try:
             from opentelemetry import trace
@@ -52,6 +52,11 @@ class Tracing:
         exporter = OTLPSpanExporter(endpoint=settings.otlp_url, timeout=settings.otlp_timeout_seconds)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("settle")
+
+    def flush(self) -> None:
+        """Send what was not sent yet, where nothing runs between two calls; `otlp_timeout_seconds` at most."""
+        if self._provider is not None:
+            self._provider.force_flush()
 
     def close(self) -> None:
         """Send what was not sent yet."""

@@ -15,6 +15,7 @@ from app.reporting import configure_reporting
 from app.restores import notice_restore
 from app.settings import Settings, load, variable
 from app.system import System
+from app.tracing import tracing
 
 T = TypeVar("T")
 
@@ -57,7 +58,15 @@ class Container:
             finally:
                 await bell.ring()
 
-        return self.loop.run_until_complete(whole())
+        try:
+            return self.loop.run_until_complete(whole())
+        finally:
+            tracing.flush()
+
+    def finish(self, bell: Doorbell) -> None:
+        """Before an answer, since after it nothing runs any more: ring for the jobs that came of it, send the spans."""
+        self.loop.run_until_complete(bell.ring())
+        tracing.flush()
 
     def ready(self) -> tuple[System, Doorbell]:
         """The system as an invocation needs it: no figure of the chain is older than the invocation."""
@@ -68,6 +77,7 @@ class Container:
             settings = read_settings(os.environ if self._environment is None else self._environment)
             configure_logs(settings.log_level)
             configure_reporting(settings.sentry_dsn, settings.environment)
+            tracing.configure(settings, "aws")
             system = await System.open(settings)
             try:
                 # Before anything is issued, as every process does when it begins.

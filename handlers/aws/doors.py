@@ -25,6 +25,5 @@ class LambdaDoor:
         if self._application is None:
             self._application = Mangum(self.make(), lifespan="off")
         answer = self._application(event, context)
-        # Before the answer: after it, nothing runs any more.
-        self._container.loop.run_until_complete(bell.ring())
+        self._container.finish(bell)
         return answer

@@ -14,11 +14,13 @@ import httpx
 import pytest_asyncio
 
 from app.seeding import seed_merchant
+from app.tracing import tracing
 from handlers.aws.public import PublicLambda
 from handlers.aws.schedules import do_due_jobs, watch_chain
 from handlers.aws.shopify import ShopifyLambda
 from scripts.draw_cost import COUNTED, FIRST_VIEW
 from tests.box import open_world, settings_in
+from tests.collector import Collector, trace_of
 from tests.integration.aws.conftest import Lambda, make_lambda
 from tests.integration.aws.gateway import CERTIFICATE, Account, serving_doors
 from tests.waiting import wait_until
@@ -106,6 +108,25 @@ async def test_a_payment_goes_its_whole_way_through_the_functions(town: Town) ->
     # What docs/performance.md reckons with: the session; the wallet's label, icon and transaction; a batch of rings.
     counted = {name: town.account.invocations[name] for name in COUNTED}
     assert counted == COUNTED
+
+
+async def test_a_payments_trace_is_sent_before_each_answer(database_url: str, tmp_path: Path, aws: str) -> None:
+    collector = Collector()
+    try:
+        async with open_town(database_url, tmp_path, aws, otlp_url=collector.traces_url) as town:
+            checkout = await pay(town)
+            trace = trace_of(checkout["payment"])
+            # Nothing runs between two events, so nothing can come later.
+            sent = [span.name for span in collector.spans(trace)]
+            assert {"payment session", "transaction request"} <= set(sent)
+            await town.account.run("schedules", watch_chain, 3)
+            await town.account.run("schedules", do_due_jobs, 3)
+            spans = collector.spans(trace)
+            assert {"settlement", "Shopify paymentSessionResolve"} <= {span.name for span in spans}
+            assert {span.service for span in spans} == {"settle-aws"}
+    finally:
+        tracing.close()
+        collector.close()
 
 
 async def test_a_first_view_of_the_page_calls_the_public_function_as_often_as_is_reckoned(town: Town) -> None:
