@@ -13,6 +13,8 @@ from solders.message import Message
 from solders.pubkey import Pubkey
 
 from chain.addresses import token_account
+from chain.errors import TransactionVersionUnsupported
+from chain.node import Questions
 from chain.programs import ASSOCIATED_TOKEN_PROGRAM, MEMO_PROGRAM, SYSTEM_PROGRAM, TOKEN_PROGRAM
 from chain.settled import SettledTransaction
 
@@ -48,6 +50,27 @@ def build_found_message(wallet: Pubkey, mint: Pubkey, memo: str, reference: Pubk
 def derive_reference(nonce: str) -> Pubkey:
     """An address that nobody can connect with the nonce who does not know it."""
     return Pubkey.from_bytes(sha256(nonce.encode()).digest())
+
+
+async def find_signers(node: Questions, reference: Pubkey, memo: str, at_most: int) -> list[Pubkey]:
+    """The wallets that have signed with this memo, each once, the first one first.
+
+    Of the transactions that name the reference and did not fail, `at_most` are looked at, the oldest ones: once a
+    wallet has signed, the reference is there for all to see and to name. Raises NodeError.
+    """
+    lines = await node.history(reference, commitment="confirmed")
+    signatures = [line.signature for line in reversed(lines) if line.error is None][:at_most]
+    found = [await _read_signer(node, signature, memo) for signature in signatures]
+    return list(dict.fromkeys(wallet for wallet in found if wallet is not None))
+
+
+async def _read_signer(node: Questions, signature: str, memo: str) -> Pubkey | None:
+    try:
+        landed = await node.transaction(signature, "confirmed")
+    except TransactionVersionUnsupported:
+        # It can not be one of those that we hand out.
+        return None
+    return None if landed is None else find_signer(landed, memo)
 
 
 def find_signer(transaction: SettledTransaction, memo: str) -> Pubkey | None:

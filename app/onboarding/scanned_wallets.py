@@ -30,7 +30,7 @@ from app.system import System
 from app.transactions.issuing import Offer
 from chain.addresses import token_account
 from chain.errors import NodeError
-from chain.payout_account import build_found_message, derive_reference, find_signer, wire_of
+from chain.payout_account import build_found_message, derive_reference, find_signers, wire_of
 from chain.preflight import display_amount
 from chain.programs import LAMPORTS_PER_SIGNATURE, SOL_DECIMALS, TOKEN_ACCOUNT_SIZE
 
@@ -194,13 +194,10 @@ async def _find_signers(system: System, scan: Scan) -> tuple[str, ...] | None:
     node = system.clusters[Cluster.live].node
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            lines = await node.history(derive_reference(scan.nonce), commitment="confirmed")
-            signatures = [line.signature for line in reversed(lines) if line.error is None][:SIGNERS_MAX]
-            landed = [await node.transaction(signature, "confirmed") for signature in signatures]
+            found = await find_signers(node, derive_reference(scan.nonce), scan.memo, SIGNERS_MAX)
     except (NodeError, TimeoutError):
         return None
-    found = [find_signer(one, scan.memo) for one in landed if one is not None]
-    return tuple(dict.fromkeys(str(wallet) for wallet in found if wallet is not None))
+    return tuple(map(str, found))
 
 
 async def _check_sol(system: System, wallet: Pubkey) -> None:
