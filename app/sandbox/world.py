@@ -236,7 +236,7 @@ class World:
 
 
 class _WalletsForPages:
-    """Lets pages of these origins call the wallets: Settle's payment page does, from the customer's browser."""
+    """Lets pages of these origins call the wallets: Settle's do in the sandbox, as the phone that nobody has."""
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
         self._app = app
@@ -244,7 +244,7 @@ class _WalletsForPages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Only there: the devnet has its own answer to other origins, and nothing else is meant for them.
-        is_wallet = scope.get("path", "").startswith("/sandbox/wallets")
+        is_wallet = scope.get("path", "").startswith(("/sandbox/wallets", "/sandbox/merchant"))
         await (self._shared if is_wallet else self._app)(scope, receive, send)
 
 

@@ -123,6 +123,7 @@ async def draw(request: Request, visitor: Visitor, name: str, *, status: int = 2
         attention_count=badges.attention,
         refunds_waiting=badges.refunds,
         done=DONE.get(request.query_params.get("done", "")),
+        sandbox_url=system.settings.sandbox_url,
         explorer=lambda cluster, kind, text: explorer_link(system.settings, cluster, kind, text),
         **what,
     )

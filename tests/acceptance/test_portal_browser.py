@@ -347,3 +347,19 @@ async def test_a_payout_wallet_is_proved_by_scanning_a_code_and_the_page_follows
     await expect(page.get_by_text("The wallet is yours: that is proved.")).to_be_visible()
     await expect(page.get_by_role("region", name="Its USDC account").get_by_text("can receive")).to_be_visible()
     await context.close()
+
+
+async def test_in_the_sandbox_a_wallet_of_its_own_scans_and_pays_refunds(desk: Desk) -> None:
+    context, page = await desk.sign_in(shop="curious-shop.myshopify.com")
+    await page.goto(f"{desk.url}/portal/onboarding")
+    await page.get_by_role("button", name="Scan a code with your wallet").click()
+    await page.get_by_role("button", name="Scan with a sandbox wallet").click()
+    await page.get_by_role("button", name="This is my wallet").click(timeout=PATIENCE_MS)
+    await expect(page.get_by_text("The wallet is yours: that is proved.")).to_be_visible()
+    await context.close()
+    refund = await desk.box.refund(await desk.box.paid("20.00"), "5.00")
+    context, page = await desk.sign_in()
+    await page.goto(f"{desk.url}/portal/refunds/{refund['row']['id']}")
+    await page.get_by_role("button", name="Pay with the sandbox’s payout wallet").click()
+    await expect(page.locator(".page-head .badge").first).to_have_text("Refunded", timeout=PATIENCE_MS)
+    await context.close()
