@@ -1,4 +1,5 @@
-// Something that is on its way, a refund or a wallet's signature: asked how it stands, and the page is made anew when that is different.
+// Something that is on its way, a refund or a wallet's signature: asked how it stands, and the page is made anew when
+// that is different.
 
 const ASK_MS = 2000, PATIENCE_MS = 8000;
 const ENDED = "Your session has ended. Open Settle from your Shopify admin again, then load this page anew.";
@@ -12,13 +13,15 @@ function say(text) {
 }
 
 function makeAnew() {
+  // What a form answered with stands at an address that nobody can open.
+  const page = followed.dataset.page ?? location.pathname;
   try {
-    sessionStorage.setItem("moved", location.pathname);
+    sessionStorage.setItem("moved", page);
   } catch {
     // Then the page is made anew without a word (portal.js).
   }
   // Without the query: what it says was just done is over.
-  location.replace(location.pathname);
+  location.replace(page);
 }
 
 async function look() {

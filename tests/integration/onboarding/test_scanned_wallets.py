@@ -231,6 +231,19 @@ async def test_while_the_chain_can_not_be_asked_the_page_says_so_and_nothing_is_
     await desk.forms.send("scan/take", wallet=merchant.address)
 
 
+async def test_a_code_is_followed_only_where_it_is_shown_and_leads_to_a_page_that_opens(
+    desk: Desk, merchant: Merchant
+) -> None:
+    await desk.begin()
+    page = await desk.forms.send("identity")
+    assert "standing.js" in page
+    assert 'data-page="/portal/onboarding"' in page
+    page = await desk.forms.send("wallet", wallet=merchant.address)
+    assert "Sign this text" in page
+    assert "standing.js" not in page
+    assert "data-follow" not in page
+
+
 async def test_a_code_is_no_text_to_sign(box: Box, desk: Desk, merchant: Merchant) -> None:
     await merchant.ask("/wallet", {"wallet": merchant.address, "proof": "scanned"}, 400)
     nonce = (await desk.begin()).rpartition("/")[2]
