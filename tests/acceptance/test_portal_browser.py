@@ -340,7 +340,9 @@ async def test_a_payout_wallet_is_proved_by_scanning_a_code_and_the_page_follows
     assert code["width"] >= 240
     assert await find_barriers(page) == []
     assert (await box.pay(address, str(link))).status_code == 200
-    await expect(page.get_by_text("A wallet has signed.")).to_be_visible(timeout=PATIENCE_MS)
+    await expect(page.get_by_text("A wallet has signed.", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+    # And it is said aloud.
+    await expect(page.locator("body > [role=status]")).to_contain_text("A wallet has signed.")
     await expect(page.locator("code", has_text=address[:5]).first).to_be_visible()
     assert await find_barriers(page) == []
     await page.get_by_role("button", name="This is my wallet").click()
