@@ -14,6 +14,7 @@ from solders.transaction import VersionedTransaction
 
 from chain import wire
 from chain.addresses import token_account
+from chain.node import HistoryLine
 from chain.payment_transaction import TransferPlan, build_message
 from chain.programs import TOKEN_PROGRAM
 from chain.settled import SettledTransaction, read_settled
@@ -126,3 +127,23 @@ def settled_plan(**changes: Any) -> SettledTransaction:
 
 def a_key(name: str) -> Pubkey:
     return Keypair.from_seed(name.encode().ljust(32)).pubkey()
+
+
+class Chain:
+    """A node: the history of one address, oldest first, as signature and error; and the transactions."""
+
+    def __init__(self, address, history, transactions):
+        self.address = address
+        self.lines = [HistoryLine(signature, slot, error) for slot, (signature, error) in enumerate(history)]
+        self.transactions = transactions
+
+    async def history(self, address, *, commitment):
+        assert (address, commitment) == (self.address, "confirmed")
+        return self.lines[::-1]
+
+    async def transaction(self, signature, commitment):
+        assert commitment == "confirmed"
+        found = self.transactions[signature]
+        if isinstance(found, Exception):
+            raise found
+        return found

@@ -6,10 +6,9 @@ import pytest
 from solders.keypair import Keypair
 
 from chain.errors import TransactionVersionUnsupported
-from chain.node import HistoryLine
 from chain.occupant import Occupant, find_occupant
 from chain.programs import MAX_HISTORY_PER_CALL
-from tests.unit.chain.samples import FEE_PAYER, SINGLE_USE, settled_plan
+from tests.unit.chain.samples import FEE_PAYER, SINGLE_USE, Chain, settled_plan
 
 BASE = FEE_PAYER.pubkey()
 OURS = settled_plan()
@@ -19,27 +18,8 @@ NAMED = replace(OURS, keys=(*FOREIGN.keys, BASE))
 ERROR = '{"InstructionError":[2,{"Custom":0}]}'
 
 
-class Chain:
-    """A node: the history of the address, oldest first, as signature and error; and the transactions."""
-
-    def __init__(self, history, transactions):
-        self.lines = [HistoryLine(signature, slot, error) for slot, (signature, error) in enumerate(history)]
-        self.transactions = transactions
-
-    async def history(self, address, *, commitment):
-        assert (address, commitment) == (SINGLE_USE.address, "confirmed")
-        return self.lines[::-1]
-
-    async def transaction(self, signature, commitment):
-        assert commitment == "confirmed"
-        found = self.transactions[signature]
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-
 async def occupant(history, **transactions):
-    return await find_occupant(Chain(history, transactions), SINGLE_USE.address, BASE)
+    return await find_occupant(Chain(SINGLE_USE.address, history, transactions), SINGLE_USE.address, BASE)
 
 
 @pytest.mark.rule("B33")

@@ -11,10 +11,9 @@ from solders.message import Message
 from solders.pubkey import Pubkey
 
 from chain.errors import TransactionVersionUnsupported
-from chain.node import HistoryLine
 from chain.payout_account import build_found_message, derive_reference, find_signer, find_signers, wire_of
 from chain.programs import MEMO_PROGRAM
-from tests.unit.chain.samples import CUSTOMER, MINT, answer_for, good_transaction, instructions_of, read
+from tests.unit.chain.samples import CUSTOMER, MINT, Chain, answer_for, good_transaction, instructions_of, read
 
 MEMO = "I show pay.example.com that this wallet is mine"
 WALLET = CUSTOMER.pubkey()
@@ -77,25 +76,6 @@ def test_nobody_needs_to_sign_but_the_wallet_and_nothing_of_its_leaves_it():
     assert [message.account_keys[index] for index in bytes(transfer.accounts)] == [WALLET, WALLET, REFERENCE]
 
 
-class Chain:
-    """A node: the history of the reference, oldest first, as signature and error; and the transactions."""
-
-    def __init__(self, history, transactions):
-        self.lines = [HistoryLine(signature, slot, error) for slot, (signature, error) in enumerate(history)]
-        self.transactions = transactions
-
-    async def history(self, address, *, commitment):
-        assert (address, commitment) == (REFERENCE, "confirmed")
-        return self.lines[::-1]
-
-    async def transaction(self, signature, commitment):
-        assert commitment == "confirmed"
-        found = self.transactions[signature]
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-
 OTHER = Keypair.from_seed(b"bystander".ljust(32))
 
 
@@ -124,10 +104,10 @@ async def test_signers_are_found_once_each_the_first_one_first(history: list[str
         "gone": None,
         "newer": TransactionVersionUnsupported(method="getTransaction"),
     }
-    chain = Chain([(name, None) for name in history], transactions)
+    chain = Chain(REFERENCE, [(name, None) for name in history], transactions)
     assert await find_signers(chain, REFERENCE, MEMO, 4) == expected
 
 
 async def test_what_failed_is_not_looked_at():
-    chain = Chain([("failed", "{}")] * 9 + [("ours", None)], {"ours": by(CUSTOMER)})
+    chain = Chain(REFERENCE, [("failed", "{}")] * 9 + [("ours", None)], {"ours": by(CUSTOMER)})
     assert await find_signers(chain, REFERENCE, MEMO, 4) == [WALLET]
